@@ -1,0 +1,112 @@
+//! The lists of missions and checkpoints, kept in order so that a page never scans.
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+use taffrail_domain::checkpoint::CheckpointEvent;
+use taffrail_domain::mission::{Mission, MissionEvent, Status};
+use taffrail_domain::roster::RosterEvent;
+use taffrail_domain::{CheckpointId, CrewId, Entry, Event, MissionId, Offset, Workspace};
+
+/// One list: of a crew or of the whole workspace, of one status or of any.
+type Shelf = (Option<CrewId>, Option<Status>);
+
+/// Missions and checkpoints by creation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Board {
+    missions: OrdSet<(Shelf, Offset)>,
+    births: OrdMap<Offset, MissionId>,
+    checkpoints: OrdSet<(MissionId, Offset)>,
+    checkpoint_births: OrdMap<Offset, CheckpointId>,
+}
+
+impl Board {
+    /// Missions, newest first: of a crew or all, of a status or any.
+    pub fn missions<'a>(
+        &'a self,
+        crew: Option<&CrewId>,
+        status: Option<Status>,
+    ) -> impl Iterator<Item = &'a MissionId> + 'a {
+        let shelf: Shelf = (crew.cloned(), status);
+        let range = (shelf.clone(), Offset(0))..=(shelf, Offset(u64::MAX));
+        self.missions.range(range).rev().filter_map(|(_, born)| self.births.get(born))
+    }
+
+    /// Checkpoints of a mission, newest first.
+    pub fn checkpoints<'a>(&'a self, mission: &MissionId) -> impl Iterator<Item = &'a CheckpointId> + 'a {
+        let range = (mission.clone(), Offset(0))..=(mission.clone(), Offset(u64::MAX));
+        self.checkpoints.range(range).rev().filter_map(|(_, born)| self.checkpoint_births.get(born))
+    }
+
+    /// Folds one entry in; `before` is the state it found.
+    pub(crate) fn apply(&mut self, entry: &Entry, before: &Workspace) {
+        match &entry.event {
+            Some(Event::Mission(event)) => self.apply_mission(event, entry, before),
+            Some(Event::Checkpoint(event)) => self.apply_checkpoint(event, entry, before),
+            Some(Event::Roster(RosterEvent::CrewDeleted(_))) => {
+                let crew = CrewId::from(&*entry.subject);
+                let missions: Vec<MissionId> = self.missions(Some(&crew), None).cloned().collect();
+                for id in missions {
+                    before.missions.get(&id).into_iter().for_each(|mission| self.remove(mission));
+                }
+            }
+            Some(Event::Roster(_) | Event::Instance(_)) | None => {}
+        }
+    }
+
+    fn apply_mission(&mut self, event: &MissionEvent, entry: &Entry, before: &Workspace) {
+        let mission = before.missions.get(&*entry.subject);
+        match event {
+            MissionEvent::MissionCreated(created) => {
+                self.births.insert(entry.offset, (&*entry.subject).into());
+                for shelf in shelves(&created.crew_id, Status::Planning) {
+                    self.missions.insert((shelf, entry.offset));
+                }
+            }
+            MissionEvent::MissionStatusChanged(moved) => {
+                let Some(mission) = mission else { return };
+                for crew in [None, Some(mission.crew_id.clone())] {
+                    self.missions.remove(&((crew.clone(), Some(moved.from)), mission.born));
+                    self.missions.insert(((crew, Some(moved.to)), mission.born));
+                }
+            }
+            MissionEvent::MissionDeleted(_) => mission.into_iter().for_each(|mission| self.remove(mission)),
+            MissionEvent::MissionUpdated(_)
+            | MissionEvent::TaskCreated(_)
+            | MissionEvent::TaskUpdated(_)
+            | MissionEvent::TaskStatusChanged(_) => {}
+        }
+    }
+
+    fn apply_checkpoint(&mut self, event: &CheckpointEvent, entry: &Entry, before: &Workspace) {
+        match event {
+            CheckpointEvent::CheckpointCreated(created) => {
+                self.checkpoint_births.insert(entry.offset, (&*entry.subject).into());
+                self.checkpoints.insert((created.mission_id.clone(), entry.offset));
+            }
+            CheckpointEvent::CheckpointDeleted(_) => {
+                let Some(checkpoint) = before.checkpoints.get(&*entry.subject) else { return };
+                self.checkpoint_births.remove(&checkpoint.born);
+                self.checkpoints.remove(&(checkpoint.mission_id.clone(), checkpoint.born));
+            }
+            CheckpointEvent::CheckpointRestored(_) | CheckpointEvent::Forked(_) => {}
+        }
+    }
+
+    fn remove(&mut self, mission: &Mission) {
+        self.births.remove(&mission.born);
+        for shelf in shelves(&mission.crew_id, mission.status) {
+            self.missions.remove(&(shelf, mission.born));
+        }
+        let range = (mission.id.clone(), Offset(0))..=(mission.id.clone(), Offset(u64::MAX));
+        let checkpoints: Vec<_> = self.checkpoints.range(range).cloned().collect();
+        for row in checkpoints {
+            self.checkpoint_births.remove(&row.1);
+            self.checkpoints.remove(&row);
+        }
+    }
+}
+
+fn shelves(crew: &CrewId, status: Status) -> [Shelf; 4] {
+    let crew = Some(crew.clone());
+    [(None, None), (None, Some(status)), (crew.clone(), None), (crew, Some(status))]
+}

@@ -1,0 +1,118 @@
+//! A new mission from a checkpoint: the state at its boundary, exactly (`journal.md` 5.6, ruling R13).
+
+use std::collections::HashMap;
+
+use serde_json::json;
+
+use super::decide::fresh_checkpoint_id;
+use super::{Checkpoint, CheckpointCreated, Forked, Snapshot};
+use crate::mission::{
+    Mission, MissionCreated, Outcome, Task, TaskCreated, TaskStatus, birth_status, mission_face,
+};
+use crate::{Context, Draft, Face, MissionId, Rejection, Severity, TaskId, Text, Workspace};
+
+impl Workspace {
+    /// One batch: the mission, a `task.created` per task, the checkpoint, `fork.created`.
+    pub(super) fn fork(
+        &self,
+        checkpoint: &Checkpoint,
+        label: Option<Text>,
+        source: Option<&Mission>,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
+        // Present whenever the checkpoint was found before the queue; a lookup that found none is a 404.
+        let source =
+            source.ok_or_else(|| Rejection::not_found("checkpoint.not_found", "checkpoint not found"))?;
+        let mission = MissionId::from(context.mint.cuid());
+        let created = MissionCreated {
+            crew_id: source.crew_id.clone(),
+            lead_agent_id: source.lead_agent_id.clone(),
+            trace_id: format!("mission-{}", context.mint.cuid()).into(),
+            title: format!("Fork: {}", source.title).into(),
+            description: source.description.clone(),
+            plan: source.plan.clone(),
+            workflow_template: None,
+            fork_of: Some(checkpoint.id.clone()),
+        };
+        let face = created.face(&mission, context.actor);
+        let mut drafts = vec![Draft::public(mission.as_str(), created, face)];
+        let new_ids: HashMap<&TaskId, TaskId> =
+            source.tasks.keys().map(|id| (id, TaskId::from(context.mint.cuid()))).collect();
+        for task in source.tasks_in_order() {
+            let created = copy(task, source, &new_ids);
+            let face = created.face(&source.crew_id, &mission, context.actor);
+            drafts.push(Draft::public(mission.as_str(), created, face));
+        }
+        // The batch ends with the checkpoint and `fork.created`: the fork's state is complete there.
+        let batch_end = context.next.plus(drafts.len() as u64 + 1);
+        let new_checkpoint = fresh_checkpoint_id(context);
+        let bookmark = CheckpointCreated {
+            mission_id: mission.clone(),
+            crew_id: source.crew_id.clone(),
+            label: label.or_else(|| Some(format!("fork of {}", checkpoint.id).into())),
+            cursor: checkpoint.cursor,
+            boundary: batch_end,
+            diverges_after: batch_end,
+            state: remapped(&checkpoint.state, &new_ids),
+            fork_of: Some(checkpoint.id.clone()),
+            created_by: context.actor.user().cloned(),
+        };
+        drafts.push(Draft::internal(new_checkpoint.as_str(), bookmark));
+        let forked = Forked {
+            fork_of: checkpoint.id.clone(),
+            parent_mission: checkpoint.mission_id.clone(),
+            boundary: checkpoint.boundary,
+            new_checkpoint,
+        };
+        let face = forked_face(&forked, checkpoint, &mission, context);
+        drafts.push(Draft::public(mission.as_str(), forked, face));
+        Ok(drafts)
+    }
+}
+
+/// A task as the fork begins with it: the plan and finished results, not the attempt.
+fn copy(task: &Task, source: &Mission, new_ids: &HashMap<&TaskId, TaskId>) -> TaskCreated {
+    let status = match task.status {
+        TaskStatus::InProgress | TaskStatus::AwaitingApproval => {
+            birth_status(source.all_completed(&task.depends_on))
+        }
+        settled => settled,
+    };
+    let outcome = (task.status == TaskStatus::Completed).then(|| Outcome {
+        result_summary: task.result_summary.clone(),
+        output_path: task.output_path.clone(),
+    });
+    TaskCreated {
+        task_id: new_ids[&task.id].clone(),
+        title: task.title.clone(),
+        description: task.description.clone(),
+        assigned_agent_id: task.assigned_agent_id.clone(),
+        status,
+        task_order: task.task_order,
+        depends_on: task.depends_on.iter().filter_map(|id| new_ids.get(id).cloned()).collect(),
+        max_iterations: task.max_iterations,
+        outcome,
+    }
+}
+
+/// The source's snapshot in the fork's ids.
+fn remapped(state: &Snapshot, new_ids: &HashMap<&TaskId, TaskId>) -> Snapshot {
+    let mut pending: Vec<TaskId> =
+        state.pending_tasks.iter().filter_map(|id| new_ids.get(id).cloned()).collect();
+    pending.sort();
+    Snapshot { pending_tasks: pending, open_assignments: vec![], ..state.clone() }
+}
+
+fn forked_face(forked: &Forked, source: &Checkpoint, mission: &MissionId, context: &Context<'_>) -> Face {
+    let refs = json!({
+        "parent_mission": forked.parent_mission, "new_mission": mission, "fork_of": forked.fork_of,
+        "new_checkpoint_id": forked.new_checkpoint, "journal_cursor": source.cursor,
+    });
+    Face {
+        severity: Severity::Notice,
+        summary: format!("fork {mission} from checkpoint {}", forked.fork_of).into(),
+        payload: refs.clone().into(),
+        refs: refs.into(),
+        ..mission_face("fork.created", context.actor, &source.crew_id, mission, "", "")
+    }
+}

@@ -1,0 +1,92 @@
+//! Checkpoints, restores and forks (`journal.md` 5; seed, Checkpoints page).
+
+mod apply;
+mod command;
+mod decide;
+mod event;
+mod fork;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use command::{AsOf, CheckpointCommand, CheckpointDraft};
+pub use event::{CheckpointCreated, CheckpointDeleted, CheckpointEvent, CheckpointRestored, Forked};
+
+use crate::mission::{Mission, Status, TaskStats, TaskStatus};
+use crate::{CheckpointId, CrewId, EntryId, MissionId, Offset, TaskId, Text, Time, UserId};
+
+/// A user's named cursor on a mission.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// `chk_` and 16 hex digits.
+    pub id: CheckpointId,
+    /// The mission it bookmarks.
+    pub mission_id: MissionId,
+    /// That mission's crew.
+    pub crew_id: CrewId,
+    /// What the user calls it.
+    pub label: Option<Text>,
+    /// The public name of the point; a fork's checkpoint keeps its source's.
+    pub cursor: EntryId,
+    /// The state it stands for is the mission's after this offset.
+    pub boundary: Offset,
+    /// Entries after this offset have diverged (ruling R11).
+    pub diverges_after: Offset,
+    /// Captured with it, shown as captured.
+    pub state: Snapshot,
+    /// The checkpoint it was forked from, while that exists.
+    pub fork_of: Option<CheckpointId>,
+    /// Who made it.
+    pub created_by: Option<UserId>,
+    /// When.
+    pub created_at: Time,
+    /// Where: the order of lists.
+    pub born: Offset,
+}
+
+/// What a checkpoint says of its mission: ids and digests, no contents (`journal.md` 5.4).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Snapshot {
+    /// Digest of each agent's memory, by slug.
+    pub agent_memory: BTreeMap<String, String>,
+    /// Tasks not completed, by id.
+    pub pending_tasks: Vec<TaskId>,
+    /// Running assignments of the mission's tasks, by id.
+    pub open_assignments: Vec<String>,
+    /// Additive facts.
+    pub meta: SnapshotMeta,
+}
+
+/// Additive facts of a snapshot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SnapshotMeta {
+    /// Offset the state stands at.
+    pub offset: Offset,
+    /// `h1:` and the hash of the mission's projected state there.
+    pub state_hash: String,
+    /// The mission's status there.
+    pub mission_status: Status,
+    /// How many tasks stood where.
+    pub task_counts: TaskStats,
+}
+
+impl Snapshot {
+    /// Captures a mission as it is at `offset`. Agents have no memory and missions no assignments yet.
+    #[must_use]
+    pub fn of(mission: &Mission, offset: Offset) -> Self {
+        let open = mission.tasks.values().filter(|task| task.status != TaskStatus::Completed);
+        Self {
+            agent_memory: BTreeMap::new(),
+            pending_tasks: open.map(|task| task.id.clone()).collect(),
+            open_assignments: vec![],
+            meta: SnapshotMeta {
+                offset,
+                state_hash: mission.state_hash(),
+                mission_status: mission.status,
+                task_counts: mission.task_stats(),
+            },
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Every fact a journal can hold, and its stored form.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::CheckpointEvent;
+use crate::instance::InstanceEvent;
+use crate::mission::MissionEvent;
+use crate::roster::RosterEvent;
+use crate::upcast::upcast;
+use crate::{Actor, Draft, Entry, Face, Offset, Time};
+
+/// Declares one aggregate's events: each kind once, as it is stored and as Rust names it.
+/// A released kind is never renamed or removed: old journals still hold it.
+macro_rules! events {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $kind:literal => $variant:ident,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(tag = "kind", content = "data")]
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $kind)] $variant($variant),)* }
+
+        impl $name {
+            /// Every stored kind of this aggregate, with the schema of its data.
+            pub(crate) const KINDS: &'static [(&'static str, $crate::event::SchemaOf)] =
+                &[$(($kind, $crate::event::subschema::<$variant>),)*];
+
+            /// The stored kind.
+            #[must_use]
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $kind,)* }
+            }
+        }
+
+        $(impl From<$variant> for $crate::Event {
+            fn from(event: $variant) -> Self {
+                $name::$variant(event).into()
+            }
+        })*
+    };
+}
+pub(crate) use events;
+
+pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+pub(crate) fn subschema<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    T::json_schema(generator)
+}
+
+/// A fact, by the aggregate it is about.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Users, tokens, the registry of workspaces: the instance log.
+    Instance(InstanceEvent),
+    /// The workspace, its members, crews and agents.
+    Roster(RosterEvent),
+    /// One mission and its tasks.
+    Mission(MissionEvent),
+    /// Checkpoints and forks.
+    Checkpoint(CheckpointEvent),
+}
+
+impl From<InstanceEvent> for Event {
+    fn from(event: InstanceEvent) -> Self {
+        Self::Instance(event)
+    }
+}
+
+impl From<RosterEvent> for Event {
+    fn from(event: RosterEvent) -> Self {
+        Self::Roster(event)
+    }
+}
+
+impl From<MissionEvent> for Event {
+    fn from(event: MissionEvent) -> Self {
+        Self::Mission(event)
+    }
+}
+
+impl From<CheckpointEvent> for Event {
+    fn from(event: CheckpointEvent) -> Self {
+        Self::Checkpoint(event)
+    }
+}
+
+impl Event {
+    /// The stored kind, e.g. `mission.created`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Instance(event) => event.kind(),
+            Self::Roster(event) => event.kind(),
+            Self::Mission(event) => event.kind(),
+            Self::Checkpoint(event) => event.kind(),
+        }
+    }
+}
+
+/// An entry as the journal holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Kind of the event, or the type of a face without one.
+    pub kind: Box<str>,
+    /// Version of the body's shape.
+    pub version: u16,
+    /// JSON: `{"event": {"kind", "data"}, "face": {…}}`, either left out when absent.
+    pub body: Vec<u8>,
+}
+
+/// Why a stored entry could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Written by a newer Taffrail: start that one.
+    #[error("entry kind {kind} has version {version}, newer than this build knows ({known})")]
+    Newer {
+        /// Its kind.
+        kind: Box<str>,
+        /// Its version.
+        version: u16,
+        /// The newest version known here.
+        known: u16,
+    },
+    /// A kind that this build does not know.
+    #[error("unknown entry kind {0}")]
+    Unknown(Box<str>),
+    /// The body is not of its kind's shape.
+    #[error("entry kind {kind}: {reason}")]
+    Malformed {
+        /// Its kind.
+        kind: Box<str>,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+#[derive(Serialize)]
+struct BodyOut<'a, E> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'a E>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    face: Option<&'a Face>,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "E: Deserialize<'de>")]
+struct BodyIn<E> {
+    #[serde(default = "none")]
+    event: Option<E>,
+    #[serde(default)]
+    face: Option<Face>,
+}
+
+fn none<E>() -> Option<E> {
+    None
+}
+
+/// Every kind a journal can hold, in the order of the code.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    all_kinds().map(|(kind, _)| *kind)
+}
+
+fn all_kinds() -> impl Iterator<Item = &'static (&'static str, SchemaOf)> {
+    let kinds = [InstanceEvent::KINDS, RosterEvent::KINDS, MissionEvent::KINDS, CheckpointEvent::KINDS];
+    kinds.into_iter().flatten()
+}
+
+/// The JSON Schema of a kind's data at its current version.
+#[must_use]
+pub fn schema_of(kind: &str) -> Option<Schema> {
+    let (_, schema) = all_kinds().find(|(name, _)| *name == kind)?;
+    let mut generator = SchemaGenerator::default();
+    let mut root = schema(&mut generator);
+    let definitions = generator.take_definitions(true);
+    if !definitions.is_empty() {
+        root.insert("$defs".to_owned(), definitions.into());
+    }
+    Some(root)
+}
+
+/// The version in which this build writes a kind; `None` if it does not know the kind.
+#[must_use]
+pub fn current_version(kind: &str) -> Option<u16> {
+    // Each kind is still in its first shape; the first to change gets an arm here and a step in `upcast`.
+    all_kinds().any(|(name, _)| *name == kind).then_some(1)
+}
+
+impl Draft {
+    /// The stored form.
+    ///
+    /// # Errors
+    /// If the event cannot be written as JSON (a number that is not finite).
+    pub fn encode(&self) -> Result<Stored, DecodeError> {
+        let kind: Box<str> = match (&self.event, &self.face) {
+            (Some(event), _) => event.kind().into(),
+            (None, Some(face)) => (&*face.entry_type).into(),
+            (None, None) => "empty".into(),
+        };
+        let face = self.face.as_ref();
+        let body = match &self.event {
+            None => serde_json::to_vec(&BodyOut::<()> { event: None, face }),
+            Some(Event::Instance(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Roster(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Mission(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Checkpoint(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+        };
+        match body {
+            Ok(body) => Ok(Stored { version: current_version(&kind).unwrap_or(1), kind, body }),
+            Err(error) => Err(DecodeError::Malformed { kind, reason: error.to_string() }),
+        }
+    }
+
+    /// The entry this draft becomes.
+    #[must_use]
+    pub fn at(self, offset: Offset, time: Time, actor: Actor) -> Entry {
+        Entry { offset, time, subject: self.subject, actor, event: self.event, face: self.face }
+    }
+}
+
+impl Entry {
+    /// Reads a stored entry, upcasting an old shape first.
+    ///
+    /// # Errors
+    /// See [`DecodeError`]: all of them stop a start-up, by name.
+    pub fn decode(
+        offset: Offset,
+        time: Time,
+        subject: &str,
+        actor: &str,
+        kind: &str,
+        version: u16,
+        body: &[u8],
+    ) -> Result<Self, DecodeError> {
+        let known = current_version(kind).ok_or_else(|| DecodeError::Unknown(kind.into()))?;
+        if version > known {
+            return Err(DecodeError::Newer { kind: kind.into(), version, known });
+        }
+        let upcasted = (version < known).then(|| upcast(kind, version, known, body)).transpose()?;
+        let (event, face) = read_body(kind, upcasted.as_deref().unwrap_or(body))?;
+        Ok(Self { offset, time, subject: subject.into(), actor: Actor::parse(actor), event, face })
+    }
+}
+
+fn read_body(kind: &str, body: &[u8]) -> Result<(Option<Event>, Option<Face>), DecodeError> {
+    fn read<'a, E: Deserialize<'a> + Into<Event>>(
+        kind: &str,
+        body: &'a [u8],
+    ) -> Result<(Option<Event>, Option<Face>), DecodeError> {
+        let body: BodyIn<E> = serde_json::from_slice(body)
+            .map_err(|error| DecodeError::Malformed { kind: kind.into(), reason: error.to_string() })?;
+        Ok((body.event.map(Into::into), body.face))
+    }
+    // The prefix names the aggregate; what is left belongs to the roster.
+    match kind.split_once('.').map_or(kind, |(room, _)| room) {
+        "instance" | "user" | "token" => read::<InstanceEvent>(kind, body),
+        "mission" | "task" => read::<MissionEvent>(kind, body),
+        "checkpoint" | "fork" => read::<CheckpointEvent>(kind, body),
+        _ => read::<RosterEvent>(kind, body),
+    }
+}

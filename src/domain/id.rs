@@ -1,0 +1,203 @@
+//! Ids, offsets and times. Received ids are opaque: anything unknown is simply not found.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Shared, immutable text: cloning a state costs a counter, not a copy.
+pub type Text = Arc<str>;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text.into())
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A workspace: the tenant.
+    WorkspaceId;
+    /// A person with a login.
+    UserId;
+    /// A CLI token's row; never the secret.
+    TokenId;
+    /// A membership's row in a workspace.
+    MemberId;
+    /// A crew.
+    CrewId;
+    /// An agent.
+    AgentId;
+    /// A mission.
+    MissionId;
+    /// A task of a mission.
+    TaskId;
+    /// A checkpoint: `chk_` and 16 hex digits (ruling R2).
+    CheckpointId;
+}
+
+/// Position in a log: dense, the first entry is 1.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Offset(pub u64);
+
+impl Offset {
+    /// The position `count` entries further on.
+    #[must_use]
+    pub fn plus(self, count: u64) -> Self {
+        Self(self.0 + count)
+    }
+}
+
+impl fmt::Display for Offset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Milliseconds since the Unix epoch.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct Time(pub u64);
+
+/// A log's 24-bit tag: 0 is the instance log, every workspace has its own.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct LogTag(pub u32);
+
+impl LogTag {
+    /// The log of users, tokens and the registry of workspaces.
+    pub const INSTANCE: Self = Self(0);
+    /// The last tag that fits 24 bits.
+    pub const LAST: Self = Self((1 << 24) - 1);
+}
+
+const OFFSET_BITS: u32 = 40;
+
+/// A position as clients see it: `j_` and 16 hex digits, 24 bits of log tag and 40 of offset
+/// (ruling R3, layout b). Id order is commit order, and no id exists in two workspaces.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryId {
+    /// The log it stands in.
+    pub log: LogTag,
+    /// Its position there.
+    pub offset: Offset,
+}
+
+impl EntryId {
+    /// The public name of an offset.
+    #[must_use]
+    pub fn new(log: LogTag, offset: Offset) -> Self {
+        Self { log, offset }
+    }
+
+    /// Reads `j_` and exactly 16 lowercase hex digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("j_")?;
+        let lowercase_hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if digits.len() != 16 || !lowercase_hex {
+            return None;
+        }
+        let raw = u64::from_str_radix(digits, 16).ok()?;
+        let log = u32::try_from(raw >> OFFSET_BITS).ok()?;
+        Some(Self { log: LogTag(log), offset: Offset(raw & ((1 << OFFSET_BITS) - 1)) })
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "j_{:016x}", u64::from(self.log.0) << OFFSET_BITS | self.offset.0)
+    }
+}
+
+impl fmt::Debug for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for EntryId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntryId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an entry id"))
+    }
+}
+
+impl JsonSchema for EntryId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EntryId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^j_[0-9a-f]{16}$" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_id_names_log_and_offset_and_sorts_by_offset() {
+        let id = EntryId::new(LogTag(1), Offset(42));
+        assert_eq!(id.to_string(), "j_000001000000002a");
+        assert_eq!(EntryId::parse("j_000001000000002a"), Some(id));
+        assert!(id.to_string() < EntryId::new(LogTag(1), Offset(43)).to_string());
+    }
+
+    #[test]
+    fn only_two_letters_and_sixteen_lowercase_digits_are_an_entry_id() {
+        for text in ["", "j_", "j_2a", "j_000001000000002A", "j_+00001000000002a", "k_000001000000002a"] {
+            assert_eq!(EntryId::parse(text), None, "{text}");
+        }
+    }
+}

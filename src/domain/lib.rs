@@ -1,0 +1,26 @@
+//! The rules of Taffrail: ids, commands, events, deciders, folds and upcasts.
+//!
+//! Pure: no I/O, no clock, no randomness. Time, the next offset and fresh ids come in through
+//! [`Context`]; a fact from elsewhere comes in through the command. `decide` may refuse, `apply` never.
+
+pub mod checkpoint;
+mod context;
+mod entry;
+mod event;
+mod id;
+pub mod instance;
+pub mod mission;
+mod rejection;
+pub mod roster;
+mod upcast;
+mod workspace;
+
+pub use context::{Context, Mint};
+pub use entry::{Actor, ActorType, Draft, Entry, Face, Json, Priority, Severity};
+pub use event::{DecodeError, Event, Stored, current_version, kinds, schema_of};
+pub use id::{
+    AgentId, CheckpointId, CrewId, EntryId, LogTag, MemberId, MissionId, Offset, TaskId, Text, Time, TokenId,
+    UserId, WorkspaceId,
+};
+pub use rejection::{Kind as RejectionKind, Rejection};
+pub use workspace::{Command, History, Workspace};

@@ -1,0 +1,137 @@
+//! Wishes about missions and tasks. The drafts and patches are the request bodies: absent and null
+//! mean the same (`missions.md` 1.3).
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Status;
+use crate::{CrewId, MissionId, Rejection, TaskId};
+
+/// A wish about one mission. Bodies that must be looked at only after the lookup travel as a result.
+#[derive(Clone, Debug)]
+pub enum MissionCommand {
+    /// `POST …/missions`
+    Create {
+        /// Its crew.
+        crew: CrewId,
+        /// What it is to be.
+        draft: MissionDraft,
+    },
+    /// `PATCH …/missions/{id}`
+    Update {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which.
+        mission: MissionId,
+        /// What is to change.
+        patch: MissionPatch,
+    },
+    /// `DELETE …/missions/{id}`
+    Delete {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which.
+        mission: MissionId,
+    },
+    /// `POST …/start`
+    Start {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which.
+        mission: MissionId,
+        /// The status on arrival: tells a lost race (409) from a late wish (400).
+        seen: Option<Status>,
+    },
+    /// `POST …/tasks`
+    AddTask {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which mission.
+        mission: MissionId,
+        /// What it is to be; looked at after the mission's status (`missions.md` 3.10).
+        draft: Result<TaskDraft, Rejection>,
+    },
+    /// `PATCH …/tasks/{id}`
+    UpdateTask {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which mission.
+        mission: MissionId,
+        /// Which task.
+        task: TaskId,
+        /// What is to change.
+        patch: TaskPatch,
+    },
+}
+
+/// Body of create mission.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MissionDraft {
+    /// Mission title; required.
+    pub title: Option<String>,
+    /// Mission description.
+    pub description: Option<String>,
+    /// ID of the LEAD agent in the crew; required.
+    pub lead_agent_id: Option<String>,
+    /// Workflow template ID to use; stored as is.
+    pub workflow_template: Option<String>,
+}
+
+/// Body of update mission.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct MissionPatch {
+    /// Mission title.
+    pub title: Option<String>,
+    /// Mission description.
+    pub description: Option<String>,
+    /// Mission plan (markdown).
+    pub plan: Option<String>,
+    /// New status (must be a valid transition).
+    pub status: Option<String>,
+}
+
+/// Body of create task.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TaskDraft {
+    /// Task title; required.
+    pub title: Option<String>,
+    /// Task description.
+    pub description: Option<String>,
+    /// Agent to assign to.
+    pub assigned_agent_id: Option<String>,
+    /// Position in task list.
+    pub task_order: Option<i64>,
+    /// Array of task IDs this depends on.
+    pub depends_on: Option<Vec<String>>,
+    /// Max retry iterations, 0 to 50.
+    pub max_iterations: Option<i64>,
+}
+
+/// Body of update task.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TaskPatch {
+    /// Task title (PENDING/BLOCKED only).
+    pub title: Option<String>,
+    /// Task description (PENDING/BLOCKED only).
+    pub description: Option<String>,
+    /// Reassign to a different agent.
+    pub assigned_agent_id: Option<String>,
+    /// New status (valid transition required).
+    pub status: Option<String>,
+    /// JSON-encoded dependency task IDs (PENDING/BLOCKED only).
+    pub depends_on: Option<String>,
+    /// Result summary text.
+    pub result_summary: Option<String>,
+    /// Error message text.
+    pub error_message: Option<String>,
+    /// Output file path.
+    pub output_path: Option<String>,
+    /// Token usage.
+    pub token_count: Option<i64>,
+    /// Estimated cost in USD.
+    pub estimated_cost: Option<f64>,
+}

@@ -1,0 +1,135 @@
+//! What the public sees of a mission's facts (`journal.md` 2.4, ruling R4).
+
+use serde_json::json;
+
+use super::{
+    Mission, MissionCreated, MissionDeleted, MissionStatusChanged, MissionUpdated, Status, Task, TaskCreated,
+    TaskStatus, TaskStatusChanged, TaskUpdated,
+};
+use crate::{Actor, AgentId, CrewId, Face, Json, MissionId, Severity};
+
+/// A face that belongs to a mission.
+pub(crate) fn mission_face(
+    entry_type: &str,
+    actor: &Actor,
+    crew: &CrewId,
+    mission: &MissionId,
+    action: &str,
+    details: &str,
+) -> Face {
+    Face {
+        crew_id: Some(crew.clone()),
+        mission_id: Some(mission.clone()),
+        refs: json!({ "mission_id": mission }).into(),
+        ..Face::new(entry_type, actor, action, details)
+    }
+}
+
+impl MissionCreated {
+    pub(crate) fn face(&self, id: &MissionId, actor: &Actor) -> Face {
+        let mut payload = json!({ "action": "created", "title": self.title, "status": Status::Planning });
+        if let Some(source) = &self.fork_of {
+            payload["fork_of"] = json!(source);
+        }
+        let face = mission_face("mission.created", actor, &self.crew_id, id, "created", &self.title);
+        Face { payload: payload.into(), ..face }
+    }
+}
+
+impl Mission {
+    fn face(&self, entry_type: &str, actor: &Actor, action: &str, details: &str) -> Face {
+        mission_face(entry_type, actor, &self.crew_id, &self.id, action, details)
+    }
+
+    pub(super) fn updated_face(&self, updated: &MissionUpdated, actor: &Actor) -> Face {
+        let mut fields = vec![];
+        updated.title.is_some().then(|| fields.push("title"));
+        updated.description.is_some().then(|| fields.push("description"));
+        updated.plan.is_some().then(|| fields.push("plan"));
+        let payload = json!({ "action": "updated", "fields": fields }).into();
+        Face { payload, ..self.face("mission.updated", actor, "updated", &fields.join(", ")) }
+    }
+
+    pub(super) fn moved_face(&self, moved: &MissionStatusChanged, actor: &Actor) -> Face {
+        let details = format!("{} → {}", moved.from, moved.to);
+        let payload = json!({
+            "action": "status_changed", "details": details,
+            "from": moved.from, "to": moved.to, "reason": moved.reason.as_str(),
+        });
+        Face {
+            severity: severity(moved.to == Status::Failed),
+            payload: payload.into(),
+            ..self.face("mission.status_change", actor, "status_changed", &details)
+        }
+    }
+
+    pub(super) fn deleted_face(&self, deleted: &MissionDeleted, actor: &Actor) -> Face {
+        let payload = json!({ "action": "deleted", "title": self.title, "status": deleted.status }).into();
+        Face { payload, ..self.face("mission.deleted", actor, "deleted", &self.title) }
+    }
+
+    pub(super) fn task_updated_face(&self, task: &Task, updated: &TaskUpdated, actor: &Actor) -> Face {
+        let fields = updated.fields();
+        let payload = json!({ "task_id": task.id, "fields": fields });
+        Face {
+            agent_id: updated.assigned_agent_id.clone().or_else(|| task.assigned_agent_id.clone()),
+            payload: payload.into(),
+            ..self.face("task.updated", actor, "task updated", &fields.join(", "))
+        }
+    }
+
+    pub(super) fn task_moved_face(
+        &self,
+        moved: &TaskStatusChanged,
+        agent: Option<AgentId>,
+        actor: &Actor,
+    ) -> Face {
+        let details = format!("{} → {}", moved.from, moved.to);
+        let mut payload = json!({
+            "task_id": moved.task_id, "from": moved.from, "to": moved.to,
+            "iteration": moved.iteration, "reason": moved.reason.as_str(),
+        });
+        if let Some(message) = &moved.error_message {
+            payload["error_message"] = json!(message);
+        }
+        Face {
+            severity: severity(moved.to == TaskStatus::Failed),
+            agent_id: agent,
+            payload: payload.into(),
+            ..self.face("task.status_change", actor, "task status_changed", &details)
+        }
+    }
+}
+
+impl TaskCreated {
+    pub(crate) fn face(&self, crew: &CrewId, mission: &MissionId, actor: &Actor) -> Face {
+        let payload = json!({
+            "task_id": self.task_id, "title": self.title, "status": self.status,
+            "task_order": self.task_order, "depends_on": self.depends_on,
+        });
+        let face = mission_face("task.created", actor, crew, mission, "task created", &self.title);
+        Face { agent_id: self.assigned_agent_id.clone(), payload: Json::from(payload), ..face }
+    }
+}
+
+impl TaskUpdated {
+    /// Names of the fields that changed, as on the wire.
+    pub(super) fn fields(&self) -> Vec<&'static str> {
+        let named = [
+            ("title", self.title.is_some()),
+            ("description", self.description.is_some()),
+            ("assigned_agent_id", self.assigned_agent_id.is_some()),
+            ("depends_on", self.depends_on.is_some()),
+            ("result_summary", self.result_summary.is_some()),
+            ("error_message", self.error_message.is_some()),
+            ("output_path", self.output_path.is_some()),
+            ("token_count", self.token_count.is_some()),
+            ("estimated_cost", self.estimated_cost.is_some()),
+        ];
+        named.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+    }
+}
+
+fn severity(failed: bool) -> Severity {
+    if failed { Severity::Warn } else { Severity::Info }
+}

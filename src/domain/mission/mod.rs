@@ -1,0 +1,157 @@
+//! Missions and their tasks (`missions.md`).
+
+mod apply;
+mod command;
+mod dag;
+mod decide;
+mod event;
+mod face;
+mod task;
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use command::{MissionCommand, MissionDraft, MissionPatch, TaskDraft, TaskPatch};
+pub(crate) use decide::birth_status;
+pub use event::{
+    MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
+    TaskCreated, TaskStatusChanged, TaskUpdated,
+};
+pub(crate) use face::mission_face;
+pub use task::{Task, TaskStats, TaskStatus};
+
+use crate::entry::words;
+use crate::{AgentId, CrewId, MissionId, Offset, TaskId, Text, Time};
+
+words! {
+    /// The six statuses of a mission (seed, Missions page).
+    Status {
+        /// Lead is analyzing and creating the task breakdown.
+        #[default]
+        Planning = "PLANNING",
+        /// Agents are working on tasks.
+        InProgress = "IN_PROGRESS",
+        /// All tasks done, lead is reviewing results.
+        Review = "REVIEW",
+        /// Successfully finished.
+        Completed = "COMPLETED",
+        /// Unresolvable problem encountered.
+        Failed = "FAILED",
+        /// Cancelled by user or system.
+        Cancelled = "CANCELLED",
+    }
+}
+
+impl Status {
+    /// Whether nothing but restart or resume leads out of it.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// The transitions a PATCH may ask for (`missions.md` 5.1).
+    #[must_use]
+    pub fn may_become(self, to: Self) -> bool {
+        match self {
+            Self::Planning => matches!(to, Self::InProgress | Self::Cancelled),
+            Self::InProgress => matches!(to, Self::Review | Self::Failed | Self::Cancelled),
+            Self::Review => {
+                matches!(to, Self::Completed | Self::InProgress | Self::Failed | Self::Cancelled)
+            }
+            Self::Completed | Self::Failed | Self::Cancelled => false,
+        }
+    }
+}
+
+/// A mission as it is after its last entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mission {
+    /// Its id.
+    pub id: MissionId,
+    /// Its crew.
+    pub crew_id: CrewId,
+    /// The LEAD at creation.
+    pub lead_agent_id: AgentId,
+    /// `mission-` and an id of its own.
+    pub trace_id: Text,
+    /// What it is called.
+    pub title: Text,
+    /// What it is for.
+    pub description: Option<Text>,
+    /// The plan, markdown.
+    pub plan: Option<Text>,
+    /// A label; never expanded into tasks (`missions.md` 16.6).
+    pub workflow_template: Option<Text>,
+    /// Where it stands.
+    pub status: Status,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it itself last changed; its tasks do not count.
+    pub updated_at: Time,
+    /// When it became terminal.
+    pub completed_at: Option<Time>,
+    /// Its tasks, by id.
+    pub tasks: OrdMap<TaskId, Arc<Task>>,
+    /// Offset of its creation: the order of lists.
+    pub born: Offset,
+    /// Offset of its last change, tasks included.
+    pub changed: Offset,
+}
+
+impl Mission {
+    /// Its tasks as lists show them: by `task_order`, then creation.
+    #[must_use]
+    pub fn tasks_in_order(&self) -> Vec<&Arc<Task>> {
+        let mut tasks: Vec<_> = self.tasks.values().collect();
+        tasks.sort_by_key(|task| (task.task_order, task.born));
+        tasks
+    }
+
+    /// How many tasks stand where.
+    #[must_use]
+    pub fn task_stats(&self) -> TaskStats {
+        let mut stats = TaskStats::default();
+        self.tasks.values().for_each(|task| stats.count(task.status));
+        stats
+    }
+
+    /// Sum of the tasks' tokens; `None` while no task has any (`missions.md` 2.1).
+    #[must_use]
+    pub fn total_token_count(&self) -> Option<i64> {
+        self.tasks.values().filter_map(|task| task.token_count).reduce(i64::saturating_add)
+    }
+
+    /// Sum of the tasks' costs in USD; `None` while no task has any.
+    #[must_use]
+    pub fn total_estimated_cost(&self) -> Option<f64> {
+        self.tasks.values().filter_map(|task| task.estimated_cost).reduce(|sum, cost| sum + cost)
+    }
+
+    /// Whether every one of these tasks is `COMPLETED`: nothing else satisfies a dependency (`missions.md` 6.3).
+    #[must_use]
+    pub fn all_completed<'a>(&self, tasks: impl IntoIterator<Item = &'a TaskId>) -> bool {
+        tasks
+            .into_iter()
+            .all(|id| self.tasks.get(id).is_some_and(|task| task.status == TaskStatus::Completed))
+    }
+
+    /// `h1:` and SHA-256 over the projected state: equal hashes, equal missions.
+    #[must_use]
+    pub fn state_hash(&self) -> String {
+        // Offsets are positions, not state: a fork is compared with its source without them.
+        let facts = serde_json::json!({
+            "id": self.id, "crew_id": self.crew_id, "lead_agent_id": self.lead_agent_id,
+            "trace_id": self.trace_id, "title": self.title, "description": self.description,
+            "plan": self.plan, "workflow_template": self.workflow_template, "status": self.status,
+            "created_at": self.created_at, "updated_at": self.updated_at,
+            "completed_at": self.completed_at,
+            "tasks": self.tasks_in_order().into_iter().map(|task| task.facts()).collect::<Vec<_>>(),
+        });
+        let digest = Sha256::digest(facts.to_string().as_bytes());
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("h1:{hex}")
+    }
+}

@@ -1,0 +1,162 @@
+//! One task of a mission.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::entry::words;
+use crate::{AgentId, Offset, TaskId, Text, Time};
+
+words! {
+    /// The statuses of a task (seed, Missions page).
+    TaskStatus {
+        /// Not yet started.
+        #[default]
+        Pending = "PENDING",
+        /// Blocked by unfinished dependency tasks.
+        Blocked = "BLOCKED",
+        /// An agent is working on it.
+        InProgress = "IN_PROGRESS",
+        /// Successfully finished.
+        Completed = "COMPLETED",
+        /// The agent failed it.
+        Failed = "FAILED",
+        /// Manually skipped.
+        Skipped = "SKIPPED",
+        /// Waiting for human approval.
+        AwaitingApproval = "AWAITING_APPROVAL",
+    }
+}
+
+impl TaskStatus {
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Skipped)
+    }
+
+    /// Whether title, description and dependencies may still change (`missions.md` 3.11).
+    #[must_use]
+    pub fn is_editable(self) -> bool {
+        matches!(self, Self::Pending | Self::Blocked)
+    }
+
+    /// Whether an agent or an approver holds it.
+    #[must_use]
+    pub fn is_in_flight(self) -> bool {
+        matches!(self, Self::InProgress | Self::AwaitingApproval)
+    }
+
+    /// The transitions a PATCH may ask for (`missions.md` 6.1).
+    #[must_use]
+    pub fn may_become(self, to: Self) -> bool {
+        match self {
+            Self::Pending => matches!(to, Self::InProgress | Self::Skipped),
+            Self::Blocked => matches!(to, Self::Pending | Self::Skipped),
+            Self::InProgress => matches!(to, Self::Completed | Self::Failed | Self::Skipped),
+            Self::Completed | Self::Failed | Self::Skipped | Self::AwaitingApproval => false,
+        }
+    }
+}
+
+/// A task as it is after its last entry (`missions.md` 2.2). What only the engine sets joins with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub id: TaskId,
+    /// What it is called.
+    pub title: Text,
+    /// What is to be done.
+    pub description: Option<Text>,
+    /// Who works it.
+    pub assigned_agent_id: Option<AgentId>,
+    /// Where it stands.
+    pub status: TaskStatus,
+    /// Position in the list.
+    pub task_order: i64,
+    /// Tasks of the same mission that must be `COMPLETED` first.
+    pub depends_on: Vec<TaskId>,
+    /// Which attempt this is, from 1.
+    pub iteration: u32,
+    /// Most attempts, if bounded.
+    pub max_iterations: Option<u32>,
+    /// What came out.
+    pub result_summary: Option<Text>,
+    /// Where it lies.
+    pub output_path: Option<Text>,
+    /// Why it failed.
+    pub error_message: Option<Text>,
+    /// Tokens used.
+    pub token_count: Option<i64>,
+    /// Cost in USD.
+    pub estimated_cost: Option<f64>,
+    /// When the present attempt began.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub completed_at: Option<Time>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it last changed.
+    pub updated_at: Time,
+    /// Offset of its creation: breaks ties of order.
+    pub born: Offset,
+}
+
+impl Task {
+    /// Length of the attempt in ms, once it has both ends.
+    #[must_use]
+    pub fn duration_ms(&self) -> Option<u64> {
+        Some(self.completed_at?.0.saturating_sub(self.started_at?.0))
+    }
+
+    /// All of it but its position, for the state hash.
+    pub(super) fn facts(&self) -> Value {
+        serde_json::json!({
+            "id": self.id, "title": self.title, "description": self.description,
+            "assigned_agent_id": self.assigned_agent_id, "status": self.status,
+            "task_order": self.task_order, "depends_on": self.depends_on,
+            "iteration": self.iteration, "max_iterations": self.max_iterations,
+            "result_summary": self.result_summary, "output_path": self.output_path,
+            "error_message": self.error_message, "token_count": self.token_count,
+            "estimated_cost": self.estimated_cost, "started_at": self.started_at,
+            "completed_at": self.completed_at, "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        })
+    }
+}
+
+/// How many tasks stand where (`missions.md` 2.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskStats {
+    /// All of them.
+    pub total: u32,
+    /// `PENDING`.
+    pub pending: u32,
+    /// `BLOCKED`.
+    pub blocked: u32,
+    /// `IN_PROGRESS`.
+    pub in_progress: u32,
+    /// `COMPLETED`.
+    pub completed: u32,
+    /// `FAILED`.
+    pub failed: u32,
+    /// `SKIPPED`.
+    pub skipped: u32,
+    /// `AWAITING_APPROVAL`.
+    pub awaiting_approval: u32,
+}
+
+impl TaskStats {
+    pub(super) fn count(&mut self, status: TaskStatus) {
+        self.total += 1;
+        *match status {
+            TaskStatus::Pending => &mut self.pending,
+            TaskStatus::Blocked => &mut self.blocked,
+            TaskStatus::InProgress => &mut self.in_progress,
+            TaskStatus::Completed => &mut self.completed,
+            TaskStatus::Failed => &mut self.failed,
+            TaskStatus::Skipped => &mut self.skipped,
+            TaskStatus::AwaitingApproval => &mut self.awaiting_approval,
+        } += 1;
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a command was refused.
+
+use std::borrow::Cow;
+
+/// What sort of refusal it is; the HTTP room maps it to a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The wish itself is wrong: 400.
+    Invalid,
+    /// The caller's role does not allow it: 403.
+    Forbidden,
+    /// What it names does not exist for the caller: 404.
+    NotFound,
+    /// It would clash with what is there, or came too late: 409.
+    Conflict,
+    /// Once was possible and never will be again: 410.
+    Gone,
+    /// More than one batch can hold: 413.
+    TooLarge,
+}
+
+/// A refusal: nothing was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Its sort.
+    pub kind: Kind,
+    /// Stable code for programs, e.g. `mission.not_planning`.
+    pub code: &'static str,
+    /// Text for people, fixed by the API pages.
+    pub detail: Cow<'static, str>,
+}
+
+impl Rejection {
+    fn new(kind: Kind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, code, detail: detail.into() }
+    }
+
+    /// The wish itself is wrong.
+    pub fn invalid(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Invalid, code, detail)
+    }
+
+    /// The caller's role does not allow it.
+    #[must_use]
+    pub fn forbidden() -> Self {
+        Self::new(Kind::Forbidden, "forbidden", "Forbidden")
+    }
+
+    /// The caller's role allows the rest, but not this.
+    pub fn forbidden_because(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Forbidden, code, detail)
+    }
+
+    /// What it names does not exist, or not for this caller.
+    pub fn not_found(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::NotFound, code, detail)
+    }
+
+    /// It clashes with what is there.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Conflict, code, detail)
+    }
+
+    /// Can never be done again.
+    pub fn gone(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Gone, code, detail)
+    }
+
+    /// More than one batch can hold.
+    pub fn too_large(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::TooLarge, code, detail)
+    }
+}

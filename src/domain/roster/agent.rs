@@ -1,0 +1,197 @@
+//! An agent and its rules (`platform.md` 6.7).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::AgentPatch;
+use super::command::{name, set, set_some, slug};
+use crate::entry::words;
+use crate::{AgentId, CrewId, Offset, Rejection, Text, Time, UserId};
+
+words! {
+    /// Whether an agent leads its crew.
+    AgentRole {
+        /// Works tasks.
+        #[default]
+        Agent = "AGENT",
+        /// Plans and reviews; at most one live per crew.
+        Lead = "LEAD",
+    }
+}
+
+const CLI_ADAPTERS: [&str; 6] =
+    ["CLAUDE_CODE", "OPENCODE", "CODEX_CLI", "GEMINI_CLI", "CURSOR_CLI", "FACTORY_DROID"];
+const LLM_PROVIDERS: [&str; 6] = ["ANTHROPIC", "OPENAI", "GOOGLE", "CURSOR", "FACTORY", "OLLAMA"];
+const TOOL_PROFILES: [&str; 3] = ["MINIMAL", "CODING", "FULL"];
+const TIMEOUT_SECONDS_DEFAULT: i64 = 1_800;
+
+/// An agent as it is after its last entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// What a create or update sets.
+    pub facts: AgentFacts,
+    /// Who created it.
+    pub created_by: Option<UserId>,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it last changed.
+    pub updated_at: Time,
+    /// When it was deleted.
+    pub deleted_at: Option<Time>,
+    /// Offset of its creation: the order of lists.
+    pub born: Offset,
+}
+
+/// What a create or update sets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentFacts {
+    /// What people call it.
+    pub name: Text,
+    /// Its name in URLs; unique among the live agents of a workspace.
+    pub slug: Text,
+    /// Its crew; `None` is crewless.
+    pub crew_id: Option<CrewId>,
+    /// Free text.
+    pub description: Option<Text>,
+    /// What it does, for people.
+    pub role_title: Option<Text>,
+    /// Whether it leads its crew.
+    pub agent_role: AgentRole,
+    /// `active` or `passive`, for a LEAD.
+    pub lead_mode: Option<Text>,
+    /// Which command line runs it.
+    pub cli_adapter: Text,
+    /// Whose model.
+    pub llm_provider: Option<Text>,
+    /// Which model.
+    pub llm_model: Option<Text>,
+    /// Its standing instructions.
+    pub system_prompt: Option<Text>,
+    /// Seed of its avatar.
+    pub avatar_seed: Option<Text>,
+    /// Style of its avatar.
+    pub avatar_style: Option<Text>,
+    /// Address of its avatar.
+    pub avatar_url: Option<Text>,
+    /// Longest run, seconds.
+    pub timeout_seconds: i64,
+    /// Which tools it gets.
+    pub tool_profile: Text,
+    /// Whether it keeps a memory.
+    pub memory_enabled: bool,
+}
+
+impl Default for AgentFacts {
+    fn default() -> Self {
+        Self {
+            name: "".into(),
+            slug: "".into(),
+            crew_id: None,
+            description: None,
+            role_title: None,
+            agent_role: AgentRole::Agent,
+            lead_mode: None,
+            cli_adapter: "CLAUDE_CODE".into(),
+            llm_provider: None,
+            llm_model: None,
+            system_prompt: None,
+            avatar_seed: None,
+            avatar_style: None,
+            avatar_url: None,
+            timeout_seconds: TIMEOUT_SECONDS_DEFAULT,
+            tool_profile: "CODING".into(),
+            memory_enabled: false,
+        }
+    }
+}
+
+impl AgentFacts {
+    /// These facts with a patch on top. Whether the crew exists is the roster's to say.
+    ///
+    /// # Errors
+    /// The first field that breaks its rule, in the order of the API page.
+    pub fn with(&self, patch: &AgentPatch) -> Result<Self, Rejection> {
+        let mut facts = self.clone();
+        set(&mut facts.name, patch.name.as_deref());
+        set(&mut facts.slug, patch.slug.as_deref());
+        if let Some(crew) = &patch.crew_id {
+            facts.crew_id = crew.as_deref().filter(|id| !id.is_empty()).map(Into::into);
+        }
+        set_some(&mut facts.description, &patch.description);
+        set_some(&mut facts.role_title, &patch.role_title);
+        set_some(&mut facts.lead_mode, &patch.lead_mode);
+        set(&mut facts.cli_adapter, patch.cli_adapter.as_deref().filter(|adapter| !adapter.is_empty()));
+        set_some(&mut facts.llm_provider, &patch.llm_provider);
+        set_some(&mut facts.llm_model, &patch.llm_model);
+        set_some(&mut facts.system_prompt, &patch.system_prompt);
+        set_some(&mut facts.avatar_seed, &patch.avatar_seed);
+        set_some(&mut facts.avatar_style, &patch.avatar_style);
+        set_some(&mut facts.avatar_url, &patch.avatar_url);
+        set(&mut facts.tool_profile, patch.tool_profile.as_deref().filter(|profile| !profile.is_empty()));
+        if let Some(seconds) = patch.timeout_seconds {
+            facts.timeout_seconds = if seconds == 0 { TIMEOUT_SECONDS_DEFAULT } else { seconds };
+        }
+        if let Some(enabled) = patch.memory_enabled {
+            facts.memory_enabled = enabled;
+        }
+        let role = patch.agent_role.as_deref().map(AgentRole::parse);
+        facts.check(role)
+    }
+
+    /// `role` is the wished one: `Some(None)` is a word that is no role.
+    fn check(mut self, role: Option<Option<AgentRole>>) -> Result<Self, Rejection> {
+        name("agent.name", &self.name)?;
+        slug("agent.slug", &self.slug, "slug must contain only lowercase letters, numbers, and hyphens")?;
+        if let Some(role) = role {
+            self.agent_role = role
+                .ok_or_else(|| Rejection::invalid("agent.agent_role", "agent_role must be AGENT or LEAD"))?;
+        }
+        if self.agent_role == AgentRole::Lead && self.crew_id.is_none() {
+            return Err(Rejection::invalid("agent.lead_without_crew", "LEAD role requires crew_id"));
+        }
+        self.lead_mode = match (self.agent_role, self.lead_mode.take()) {
+            (AgentRole::Agent, _) => None,
+            (AgentRole::Lead, None) => Some("active".into()),
+            (AgentRole::Lead, mode) => mode,
+        };
+        let lead_modes = ["active", "passive"];
+        one_of(self.lead_mode.as_ref(), &lead_modes, "agent.lead_mode", || {
+            "lead_mode must be 'active' or 'passive'".into()
+        })?;
+        one_of(Some(&self.cli_adapter), &CLI_ADAPTERS, "agent.cli_adapter", || {
+            listed("cli_adapter", &CLI_ADAPTERS)
+        })?;
+        one_of(self.llm_provider.as_ref(), &LLM_PROVIDERS, "agent.llm_provider", || {
+            listed("llm_provider", &LLM_PROVIDERS)
+        })?;
+        one_of(Some(&self.tool_profile), &TOOL_PROFILES, "agent.tool_profile", || {
+            listed("tool_profile", &TOOL_PROFILES)
+        })?;
+        if !(1..=86_400).contains(&self.timeout_seconds) {
+            return Err(Rejection::invalid("agent.timeout_seconds", "timeout_seconds must be 1-86400"));
+        }
+        Ok(self)
+    }
+}
+
+fn one_of(
+    word: Option<&Text>,
+    words: &[&str],
+    code: &'static str,
+    detail: impl FnOnce() -> String,
+) -> Result<(), Rejection> {
+    match word {
+        Some(word) if !words.contains(&&**word) => Err(Rejection::invalid(code, detail())),
+        _ => Ok(()),
+    }
+}
+
+/// `x must be A, B, or C`
+fn listed(field: &str, words: &[&str]) -> String {
+    match words.split_last() {
+        Some((last, rest)) => format!("{field} must be {}, or {last}", rest.join(", ")),
+        None => format!("{field} must be empty"),
+    }
+}

@@ -1,0 +1,222 @@
+//! Wishes about members, crews and agents. The patches are the request bodies of create and update.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use super::Role;
+use crate::{AgentId, CrewId, MemberId, Rejection, Text, UserId, WorkspaceId};
+
+/// A wish about who is there.
+#[derive(Clone, Debug)]
+pub enum RosterCommand {
+    /// The first batch of a workspace's log: the follow-up of its registration.
+    Open {
+        /// Which workspace.
+        id: WorkspaceId,
+        /// What people call it.
+        name: Text,
+        /// Its name in URLs.
+        slug: Text,
+        /// Its first member.
+        owner: UserId,
+    },
+    /// A person joins.
+    AddMember {
+        /// Who.
+        user: UserId,
+        /// As what.
+        role: Role,
+    },
+    /// A person leaves.
+    RemoveMember {
+        /// Row id.
+        member: MemberId,
+    },
+    /// A person gets another role.
+    ChangeRole {
+        /// Row id.
+        member: MemberId,
+        /// As what.
+        role: Role,
+    },
+    /// `POST /crews`
+    CreateCrew(CrewPatch),
+    /// `PATCH`, `PUT /crews/{id}`
+    UpdateCrew {
+        /// Which.
+        crew: CrewId,
+        /// What is to change.
+        patch: CrewPatch,
+    },
+    /// `DELETE /crews/{id}`
+    DeleteCrew {
+        /// Which.
+        crew: CrewId,
+    },
+    /// `POST /agents`
+    CreateAgent(AgentPatch),
+    /// `PATCH /agents/{id}`
+    UpdateAgent {
+        /// Which.
+        agent: AgentId,
+        /// What is to change.
+        patch: AgentPatch,
+    },
+    /// `DELETE /agents/{id}`
+    DeleteAgent {
+        /// Which.
+        agent: AgentId,
+    },
+}
+
+/// Tells an explicit null (clear) from an absent member (leave alone).
+#[expect(clippy::option_option, reason = "absent, null and a value are three wishes")]
+fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// Body of create and update crew.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three wishes")]
+pub struct CrewPatch {
+    /// What people call it; 2-100 characters, required on create.
+    pub name: Option<String>,
+    /// Its name in URLs; required on create.
+    pub slug: Option<String>,
+    /// Free text.
+    #[serde(deserialize_with = "nullable")]
+    pub description: Option<Option<String>>,
+    /// Palette colour.
+    #[serde(deserialize_with = "nullable")]
+    pub color: Option<Option<String>>,
+    /// Icon name.
+    #[serde(deserialize_with = "nullable")]
+    pub icon: Option<Option<String>>,
+    /// Style of its agents' avatars.
+    #[serde(deserialize_with = "nullable")]
+    pub avatar_style: Option<Option<String>>,
+    /// Memory of its container in MB; 0 is the default.
+    pub container_memory_mb: Option<i64>,
+    /// Processors of its container.
+    pub container_cpus: Option<f64>,
+    /// Hours its container may live.
+    #[serde(deserialize_with = "nullable")]
+    pub container_ttl_hours: Option<Option<i64>>,
+    /// `free` or `restricted`.
+    pub network_mode: Option<String>,
+    /// Hosts it may reach when restricted.
+    pub allowed_domains: Option<Vec<String>>,
+    /// Image of its container.
+    #[serde(deserialize_with = "nullable")]
+    pub runtime_image: Option<Option<String>>,
+    /// Stored as is, up to 100 KB.
+    #[serde(deserialize_with = "nullable")]
+    pub devcontainer_config: Option<Option<String>>,
+    /// Stored as is, up to 10 KB.
+    #[serde(deserialize_with = "nullable")]
+    pub mise_config: Option<Option<String>>,
+    /// Stored as is, up to 64 KB.
+    #[serde(deserialize_with = "nullable")]
+    pub services_json: Option<Option<String>>,
+    /// Prefix of its issues' identifiers; empty takes it from the slug.
+    #[serde(deserialize_with = "nullable")]
+    pub issue_prefix: Option<Option<String>>,
+    /// JSON text with `mcpServers`.
+    #[serde(deserialize_with = "nullable")]
+    pub mcp_config_json: Option<Option<String>>,
+    /// JSON text of approval thresholds.
+    #[serde(deserialize_with = "nullable")]
+    pub escalation_config: Option<Option<String>>,
+    /// Most hired agents at a time.
+    pub max_ephemeral_agents: Option<i64>,
+}
+
+/// Body of create and update agent.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+#[expect(clippy::option_option, reason = "absent, null and a value are three wishes")]
+pub struct AgentPatch {
+    /// What people call it; 2-100 characters, required on create.
+    pub name: Option<String>,
+    /// Its name in URLs; required on create.
+    pub slug: Option<String>,
+    /// Its crew; null detaches.
+    #[serde(deserialize_with = "nullable")]
+    pub crew_id: Option<Option<String>>,
+    /// Free text.
+    #[serde(deserialize_with = "nullable")]
+    pub description: Option<Option<String>>,
+    /// What it does, for people.
+    #[serde(deserialize_with = "nullable")]
+    pub role_title: Option<Option<String>>,
+    /// `AGENT` or `LEAD`.
+    pub agent_role: Option<String>,
+    /// `active` or `passive`, for a LEAD.
+    #[serde(deserialize_with = "nullable")]
+    pub lead_mode: Option<Option<String>>,
+    /// Which command line runs it.
+    pub cli_adapter: Option<String>,
+    /// Whose model.
+    #[serde(deserialize_with = "nullable")]
+    pub llm_provider: Option<Option<String>>,
+    /// Which model.
+    #[serde(deserialize_with = "nullable")]
+    pub llm_model: Option<Option<String>>,
+    /// Its standing instructions.
+    #[serde(deserialize_with = "nullable")]
+    pub system_prompt: Option<Option<String>>,
+    /// Seed of its avatar.
+    #[serde(deserialize_with = "nullable")]
+    pub avatar_seed: Option<Option<String>>,
+    /// Style of its avatar.
+    #[serde(deserialize_with = "nullable")]
+    pub avatar_style: Option<Option<String>>,
+    /// Address of its avatar.
+    #[serde(deserialize_with = "nullable")]
+    pub avatar_url: Option<Option<String>>,
+    /// Longest run in seconds; 0 is the default.
+    pub timeout_seconds: Option<i64>,
+    /// `MINIMAL`, `CODING` or `FULL`.
+    pub tool_profile: Option<String>,
+    /// Whether it keeps a memory.
+    pub memory_enabled: Option<bool>,
+}
+
+pub(super) fn set(field: &mut Text, new: Option<&str>) {
+    if let Some(new) = new {
+        *field = new.into();
+    }
+}
+
+#[expect(clippy::option_option, clippy::ref_option, reason = "absent, null and a value are three wishes")]
+pub(super) fn set_some(field: &mut Option<Text>, new: &Option<Option<String>>) {
+    if let Some(new) = new {
+        *field = new.as_deref().map(Into::into);
+    }
+}
+
+/// The rule of every name (`platform.md` 6.2, 6.6, 6.7).
+pub(super) fn name(code: &'static str, name: &str) -> Result<(), Rejection> {
+    if (2..=100).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    Err(Rejection::invalid(code, "name must be 2-100 characters"))
+}
+
+/// The rule of every slug (seed, API overview): `^[a-z0-9][a-z0-9_-]*$`, 2-50 characters.
+pub(super) fn slug(code: &'static str, slug: &str, alphabet: &'static str) -> Result<(), Rejection> {
+    if !(2..=50).contains(&slug.chars().count()) {
+        return Err(Rejection::invalid(code, "slug must be 2-50 characters"));
+    }
+    let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let other = |byte: u8| first(byte) || byte == b'_' || byte == b'-';
+    if slug.bytes().next().is_some_and(first) && slug.bytes().all(other) {
+        return Ok(());
+    }
+    Err(Rejection::invalid(code, alphabet))
+}

@@ -1,0 +1,267 @@
+//! What may be done with members, crews and agents, and what then is true.
+
+use serde_json::json;
+
+use super::{
+    Agent, AgentCreated, AgentDeleted, AgentFacts, AgentPatch, AgentRole, AgentUpdated, Crew, CrewCreated,
+    CrewDeleted, CrewFacts, CrewPatch, CrewUpdated, Member, MemberAdded, MemberRemoved, MemberRoleChanged,
+    Permission, Role, RosterCommand, WorkspaceOpened,
+};
+use crate::{Actor, AgentId, Context, CrewId, Draft, Face, MemberId, Rejection, Severity, UserId, Workspace};
+
+impl Workspace {
+    pub(crate) fn decide_roster(
+        &self,
+        command: &RosterCommand,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
+        let needs = match command {
+            RosterCommand::CreateCrew(_)
+            | RosterCommand::UpdateCrew { .. }
+            | RosterCommand::CreateAgent(_)
+            | RosterCommand::UpdateAgent { .. } => Permission::Create,
+            RosterCommand::Open { .. }
+            | RosterCommand::AddMember { .. }
+            | RosterCommand::RemoveMember { .. }
+            | RosterCommand::ChangeRole { .. }
+            | RosterCommand::DeleteCrew { .. }
+            | RosterCommand::DeleteAgent { .. } => Permission::Manage,
+        };
+        self.roster.require(context.actor, needs)?;
+        match command {
+            RosterCommand::Open { id, name, slug, owner } => {
+                if self.roster.opened.is_some() {
+                    return Ok(vec![]); // The follow-up was there before.
+                }
+                let opened = WorkspaceOpened { name: name.clone(), slug: slug.clone() };
+                let member = member_added(owner, Role::Owner, context);
+                Ok(vec![Draft::internal(id.as_str(), opened), member])
+            }
+            RosterCommand::AddMember { user, role } => self.add_member(user, *role, context),
+            RosterCommand::RemoveMember { member } => self.remove_member(member, context.actor),
+            RosterCommand::ChangeRole { member, role } => self.change_role(member, *role, context.actor),
+            RosterCommand::CreateCrew(patch) => self.create_crew(patch, context),
+            RosterCommand::UpdateCrew { crew, patch } => self.update_crew(crew, patch, context.actor),
+            RosterCommand::DeleteCrew { crew } => {
+                let crew = self.crew(crew.as_str())?;
+                let face = audit("deleted", "CREW", crew.id.as_str(), &crew.facts.name, context.actor);
+                let face = Face { crew_id: Some(crew.id.clone()), ..face };
+                Ok(vec![Draft::public(crew.id.as_str(), CrewDeleted { slug: crew.facts.slug.clone() }, face)])
+            }
+            RosterCommand::CreateAgent(patch) => self.create_agent(patch, context),
+            RosterCommand::UpdateAgent { agent, patch } => {
+                self.update_agent(self.agent(agent.as_str())?, patch, context.actor)
+            }
+            RosterCommand::DeleteAgent { agent } => {
+                let agent = self.agent(agent.as_str())?;
+                let face = agent_face("deleted", &agent.id, &agent.facts, context.actor);
+                let deleted = AgentDeleted { slug: agent.facts.slug.clone() };
+                Ok(vec![Draft::public(agent.id.as_str(), deleted, face)])
+            }
+        }
+    }
+
+    /// A live crew.
+    ///
+    /// # Errors
+    /// `Crew not found`.
+    pub fn crew(&self, id: &str) -> Result<&Crew, Rejection> {
+        self.roster.live_crew(id).ok_or_else(|| Rejection::not_found("crew.not_found", "Crew not found"))
+    }
+
+    /// A live agent.
+    ///
+    /// # Errors
+    /// `Agent not found`.
+    pub fn agent(&self, id: &str) -> Result<&Agent, Rejection> {
+        self.roster.live_agent(id).ok_or_else(|| Rejection::not_found("agent.not_found", "Agent not found"))
+    }
+
+    fn add_member(&self, user: &UserId, role: Role, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
+        if role == Role::Owner {
+            let detail = "role must be ADMIN, MANAGER, MEMBER, or VIEWER";
+            return Err(Rejection::invalid("member.role", detail));
+        }
+        self.only_owner_grants_admin(role, context.actor)?;
+        if self.roster.members.contains_key(user) {
+            let detail = "User is already a member of this workspace";
+            return Err(Rejection::conflict("member.exists", detail));
+        }
+        Ok(vec![member_added(user, role, context)])
+    }
+
+    fn remove_member(&self, id: &MemberId, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
+        let member = self.member(id)?;
+        if member.role == Role::Owner {
+            return Err(Rejection::forbidden_because("member.is_owner", "Cannot remove workspace owner"));
+        }
+        let removed = MemberRemoved { member_id: id.clone() };
+        let face = audit("deleted", "WORKSPACE_MEMBER", id.as_str(), member.role.as_str(), actor);
+        Ok(vec![Draft::public(member.user.as_str(), removed, face)])
+    }
+
+    fn change_role(&self, id: &MemberId, role: Role, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
+        let member = self.member(id)?;
+        self.only_owner_grants_admin(role, actor)?;
+        if member.role == role {
+            return Ok(vec![]);
+        }
+        let owners = self.roster.members.values().filter(|member| member.role == Role::Owner).count();
+        if member.role == Role::Owner && owners == 1 {
+            let detail = "Cannot demote the last owner of the workspace";
+            return Err(Rejection::conflict("member.last_owner", detail));
+        }
+        let changed = MemberRoleChanged { member_id: id.clone(), from: member.role, to: role };
+        let details = format!("{} → {role}", member.role);
+        let face = audit("updated", "WORKSPACE_MEMBER", id.as_str(), &details, actor);
+        Ok(vec![Draft::public(member.user.as_str(), changed, face)])
+    }
+
+    fn member(&self, id: &MemberId) -> Result<&Member, Rejection> {
+        let found = self.roster.members.values().find(|member| member.id == *id);
+        found.ok_or_else(|| Rejection::not_found("member.not_found", "Member not found"))
+    }
+
+    fn only_owner_grants_admin(&self, role: Role, actor: &Actor) -> Result<(), Rejection> {
+        let is_owner = actor.user().is_none_or(|user| self.roster.role(user) == Some(Role::Owner));
+        if role >= Role::Admin && !is_owner {
+            let detail = "Only workspace owner can assign ADMIN role";
+            return Err(Rejection::forbidden_because("member.admin_by_owner", detail));
+        }
+        Ok(())
+    }
+
+    fn create_crew(&self, patch: &CrewPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
+        let facts = CrewFacts::default().with(patch)?;
+        self.crew_slug_is_free(&facts, None)?;
+        let id = CrewId::from(context.mint.cuid());
+        let face = crew_face("created", &id, &facts, context.actor);
+        Ok(vec![Draft::public(id.as_str(), CrewCreated { crew: facts }, face)])
+    }
+
+    fn update_crew(&self, id: &CrewId, patch: &CrewPatch, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
+        let crew = self.crew(id.as_str())?;
+        let facts = crew.facts.with(patch)?;
+        if facts == crew.facts {
+            return Ok(vec![]);
+        }
+        self.crew_slug_is_free(&facts, Some(id))?;
+        let face = crew_face("updated", id, &facts, actor);
+        Ok(vec![Draft::public(id.as_str(), CrewUpdated { crew: facts }, face)])
+    }
+
+    fn crew_slug_is_free(&self, facts: &CrewFacts, own: Option<&CrewId>) -> Result<(), Rejection> {
+        match self.roster.crew_slugs.get(&facts.slug) {
+            Some(holder) if Some(holder) != own => {
+                Err(Rejection::conflict("crew.slug_taken", "Crew slug already taken in this workspace"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn create_agent(&self, patch: &AgentPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
+        let facts = AgentFacts::default().with(patch)?;
+        self.crew_of_agent_exists(&facts)?;
+        if let Some(crew) = facts.crew_id.as_ref().filter(|_| facts.agent_role == AgentRole::Lead) {
+            self.crew_has_no_lead(crew)?;
+        }
+        self.agent_slug_is_free(&facts, None)?;
+        let id = AgentId::from(context.mint.cuid());
+        let face = agent_face("created", &id, &facts, context.actor);
+        let created = AgentCreated { agent: facts, created_by: context.actor.user().cloned() };
+        Ok(vec![Draft::public(id.as_str(), created, face)])
+    }
+
+    /// PATCH to LEAD within a crew swaps with the present one, in one batch; moving a LEAD into a crew
+    /// that has one is refused (`platform.md` 6.7).
+    fn update_agent(
+        &self,
+        agent: &Agent,
+        patch: &AgentPatch,
+        actor: &Actor,
+    ) -> Result<Vec<Draft>, Rejection> {
+        if *patch == AgentPatch::default() {
+            return Err(Rejection::invalid("agent.no_fields", "No fields to update"));
+        }
+        let facts = agent.facts.with(patch)?;
+        if facts == agent.facts {
+            return Ok(vec![]);
+        }
+        if facts.crew_id != agent.facts.crew_id {
+            self.crew_of_agent_exists(&facts)?;
+        }
+        self.agent_slug_is_free(&facts, Some(&agent.id))?;
+        let mut drafts = vec![];
+        if let Some(crew) = facts.crew_id.as_ref().filter(|_| facts.agent_role == AgentRole::Lead) {
+            if agent.facts.crew_id.as_ref() != Some(crew) {
+                self.crew_has_no_lead(crew)?;
+            }
+            let present = self.roster.leads.get(crew).filter(|lead| **lead != agent.id);
+            if let Some(lead) = present.and_then(|lead| self.roster.agents.get(lead)) {
+                let demoted =
+                    AgentFacts { agent_role: AgentRole::Agent, lead_mode: None, ..lead.facts.clone() };
+                drafts.push(agent_updated(&lead.id, demoted, actor));
+            }
+        }
+        drafts.push(agent_updated(&agent.id, facts, actor));
+        Ok(drafts)
+    }
+
+    fn crew_of_agent_exists(&self, facts: &AgentFacts) -> Result<(), Rejection> {
+        match &facts.crew_id {
+            Some(crew) if self.roster.live_crew(crew.as_str()).is_none() => {
+                Err(Rejection::invalid("agent.crew_not_found", "Invalid crew_id"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn crew_has_no_lead(&self, crew: &CrewId) -> Result<(), Rejection> {
+        if self.roster.leads.contains_key(crew) {
+            return Err(Rejection::conflict("agent.lead_taken", "Crew already has a lead agent"));
+        }
+        Ok(())
+    }
+
+    fn agent_slug_is_free(&self, facts: &AgentFacts, own: Option<&AgentId>) -> Result<(), Rejection> {
+        match self.roster.agent_slugs.get(&facts.slug) {
+            Some(holder) if Some(holder) != own => {
+                Err(Rejection::conflict("agent.slug_taken", "Agent slug already taken in this workspace"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn member_added(user: &UserId, role: Role, context: &Context<'_>) -> Draft {
+    let member_id = MemberId::from(context.mint.cuid());
+    let face = audit("created", "WORKSPACE_MEMBER", member_id.as_str(), role.as_str(), context.actor);
+    Draft::public(user.as_str(), MemberAdded { member_id, role }, face)
+}
+
+fn agent_updated(id: &AgentId, facts: AgentFacts, actor: &Actor) -> Draft {
+    let face = agent_face("updated", id, &facts, actor);
+    Draft::public(id.as_str(), AgentUpdated { agent: facts }, face)
+}
+
+fn crew_face(verb: &str, id: &CrewId, facts: &CrewFacts, actor: &Actor) -> Face {
+    Face { crew_id: Some(id.clone()), ..audit(verb, "CREW", id.as_str(), &facts.name, actor) }
+}
+
+fn agent_face(verb: &str, id: &AgentId, facts: &AgentFacts, actor: &Actor) -> Face {
+    let face = audit(verb, "AGENT", id.as_str(), &facts.name, actor);
+    Face { crew_id: facts.crew_id.clone(), agent_id: Some(id.clone()), ..face }
+}
+
+/// `audit.entity_created`, `_updated` or `_deleted` (`journal.md` 2.4): the audit list is a projection
+/// of the same entries (ruling R16).
+fn audit(verb: &str, entity_type: &str, entity_id: &str, details: &str, actor: &Actor) -> Face {
+    let action = format!("{}.{verb}", entity_type.to_lowercase());
+    let face = Face::new(&format!("audit.entity_{verb}"), actor, &action, details);
+    Face {
+        severity: Severity::Notice,
+        payload: json!({ "action": action, "entity_type": entity_type, "entity_id": entity_id }).into(),
+        refs: json!({ "entity_type": entity_type, "entity_id": entity_id }).into(),
+        ..face
+    }
+}

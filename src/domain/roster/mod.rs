@@ -1,0 +1,148 @@
+//! Who is there: the workspace itself, its members and their roles, crews and agents (`platform.md` 3, 6).
+
+mod agent;
+mod apply;
+mod command;
+mod crew;
+mod decide;
+mod event;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+
+pub use agent::{Agent, AgentFacts, AgentRole};
+pub use command::{AgentPatch, CrewPatch, RosterCommand};
+pub use crew::{Crew, CrewFacts};
+pub use event::{
+    AgentCreated, AgentDeleted, AgentUpdated, CrewCreated, CrewDeleted, CrewUpdated, MemberAdded,
+    MemberRemoved, MemberRoleChanged, RosterEvent, WorkspaceOpened,
+};
+
+use crate::entry::words;
+use crate::{Actor, AgentId, CrewId, MemberId, Offset, Rejection, Text, Time, UserId};
+
+words! {
+    /// A member's role (seed, API overview).
+    Role {
+        /// Read-only access, lowest tier.
+        #[default]
+        Viewer = "VIEWER",
+        /// Read-only access.
+        Member = "MEMBER",
+        /// Can create and update resources.
+        Manager = "MANAGER",
+        /// Can create, update and delete resources.
+        Admin = "ADMIN",
+        /// Full access.
+        Owner = "OWNER",
+    }
+}
+
+/// What a route needs (seed, API overview; `platform.md` 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Permission {
+    /// Any member.
+    Read,
+    /// `OWNER`, `ADMIN`, `MANAGER`: create and update.
+    Create,
+    /// `OWNER`, `ADMIN`: delete and configure.
+    Manage,
+}
+
+impl Role {
+    /// Whether this role is enough.
+    #[must_use]
+    pub fn allows(self, permission: Permission) -> bool {
+        match permission {
+            Permission::Read => true,
+            Permission::Create => self >= Self::Manager,
+            Permission::Manage => self >= Self::Admin,
+        }
+    }
+}
+
+/// Everything a workspace's log says about who is there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Roster {
+    /// Set by the first entry of the log.
+    pub opened: Option<Opened>,
+    /// Members, by user.
+    pub members: OrdMap<UserId, Member>,
+    /// Crews, deleted ones included: history still names them.
+    pub crews: OrdMap<CrewId, Crew>,
+    /// Slugs of live crews.
+    pub crew_slugs: OrdMap<Text, CrewId>,
+    /// Agents, deleted ones included.
+    pub agents: OrdMap<AgentId, Agent>,
+    /// Slugs of live agents: unique per workspace.
+    pub agent_slugs: OrdMap<Text, AgentId>,
+    /// The one live LEAD of a crew.
+    pub leads: OrdMap<CrewId, AgentId>,
+}
+
+/// The workspace itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// What people call it.
+    pub name: Text,
+    /// Its name in URLs.
+    pub slug: Text,
+    /// When it was opened.
+    pub at: Time,
+}
+
+/// A person's place in the workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// Row id; most routes name members by it.
+    pub id: MemberId,
+    /// Who.
+    pub user: UserId,
+    /// As what.
+    pub role: Role,
+    /// Since when.
+    pub created_at: Time,
+    /// Last change of role.
+    pub updated_at: Time,
+    /// Offset of joining: the order of lists.
+    pub born: Offset,
+}
+
+impl Roster {
+    /// The role of a user here; `None` is not a member.
+    #[must_use]
+    pub fn role(&self, user: &UserId) -> Option<Role> {
+        self.members.get(user).map(|member| member.role)
+    }
+
+    /// Checks again, at the moment of decision, that the actor's role is enough.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn require(&self, actor: &Actor, permission: Permission) -> Result<(), Rejection> {
+        let allowed = match actor {
+            Actor::System => true,
+            Actor::User(user) => self.role(user).is_some_and(|role| role.allows(permission)),
+        };
+        if allowed { Ok(()) } else { Err(Rejection::forbidden()) }
+    }
+
+    /// A crew that is not deleted.
+    #[must_use]
+    pub fn live_crew(&self, id: &str) -> Option<&Crew> {
+        self.crews.get(id).filter(|crew| crew.deleted_at.is_none())
+    }
+
+    /// An agent that is not deleted.
+    #[must_use]
+    pub fn live_agent(&self, id: &str) -> Option<&Agent> {
+        self.agents.get(id).filter(|agent| agent.deleted_at.is_none())
+    }
+
+    /// How many live agents a crew has.
+    #[must_use]
+    pub fn agents_in(&self, crew: &CrewId) -> usize {
+        let live = |agent: &&Agent| agent.deleted_at.is_none() && agent.facts.crew_id.as_ref() == Some(crew);
+        self.agents.values().filter(live).count()
+    }
+}

@@ -1,0 +1,164 @@
+//! One workspace's write state: all that a decider may look at.
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, Vector};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{Checkpoint, CheckpointCommand, CheckpointEvent};
+use crate::mission::{Mission, MissionCommand, MissionEvent};
+use crate::roster::{Roster, RosterCommand};
+use crate::{CheckpointId, Context, Draft, Entry, Event, MissionId, Offset, Rejection};
+
+/// A wish in one workspace.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// About the workspace, members, crews and agents.
+    Roster(RosterCommand),
+    /// About a mission or its tasks.
+    Mission(MissionCommand),
+    /// About a checkpoint, restore or fork.
+    Checkpoint(CheckpointCommand),
+}
+
+impl From<RosterCommand> for Command {
+    fn from(command: RosterCommand) -> Self {
+        Self::Roster(command)
+    }
+}
+
+impl From<MissionCommand> for Command {
+    fn from(command: MissionCommand) -> Self {
+        Self::Mission(command)
+    }
+}
+
+impl From<CheckpointCommand> for Command {
+    fn from(command: CheckpointCommand) -> Self {
+        Self::Checkpoint(command)
+    }
+}
+
+/// Every aggregate of one workspace, at one head.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Workspace {
+    /// The workspace itself, members, crews and agents.
+    pub roster: Roster,
+    /// Live missions; a deleted one is gone.
+    pub missions: OrdMap<MissionId, Arc<Mission>>,
+    /// Live checkpoints; those of a deleted mission are gone with it.
+    pub checkpoints: OrdMap<CheckpointId, Arc<Checkpoint>>,
+    /// Where each mission's entries stand; stays when the mission goes, the journal does too.
+    pub histories: OrdMap<MissionId, History>,
+}
+
+/// The offsets of one mission's entries, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Entries that change the mission's state: state-at is the fold of those up to a point.
+    pub changes: Vector<Offset>,
+    /// Entries the public sees; the last is a checkpoint's cursor.
+    pub public: Vector<Offset>,
+    /// The public ones less `checkpoint.*`: bookkeeping is not drift (ruling R11).
+    pub drift: Vector<Offset>,
+}
+
+impl History {
+    /// The mission's public entries after `boundary`: its divergence, oldest first.
+    pub fn divergence(&self, boundary: Offset) -> impl ExactSizeIterator<Item = Offset> + '_ {
+        let first = first_after(&self.drift, boundary);
+        self.drift.focus().narrow(first..).into_iter().copied()
+    }
+
+    /// The entries whose fold is the mission's state at `point`.
+    #[must_use]
+    pub fn changes_until(&self, point: Offset) -> Vec<Offset> {
+        self.changes.iter().copied().take_while(|offset| *offset <= point).collect()
+    }
+
+    /// Whether `offset` is one of the mission's public entries.
+    #[must_use]
+    pub fn shows(&self, offset: Offset) -> bool {
+        self.public.binary_search(&offset).is_ok()
+    }
+}
+
+fn first_after(offsets: &Vector<Offset>, boundary: Offset) -> usize {
+    offsets.binary_search(&boundary.plus(1)).unwrap_or_else(|insert_at| insert_at)
+}
+
+impl Workspace {
+    /// Decides a wish against the workspace as it is. The role is checked first (`missions.md` 1.1).
+    ///
+    /// # Errors
+    /// The reason why not, with the text of the API page.
+    pub fn decide(&self, command: &Command, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
+        match command {
+            Command::Roster(command) => self.decide_roster(command, context),
+            Command::Mission(command) => self.decide_mission(command, context),
+            Command::Checkpoint(command) => self.decide_checkpoint(command, context),
+        }
+    }
+
+    /// Folds one entry in. Total: the fact already happened.
+    pub fn apply(&mut self, entry: &Entry) {
+        self.note_history(entry);
+        match &entry.event {
+            Some(Event::Roster(event)) => self.apply_roster(event, entry),
+            Some(Event::Mission(event)) => self.apply_mission(event, entry),
+            Some(Event::Checkpoint(event)) => self.apply_checkpoint(event, entry),
+            Some(Event::Instance(_)) | None => {}
+        }
+    }
+
+    fn note_history(&mut self, entry: &Entry) {
+        if let Some(Event::Mission(_)) = &entry.event {
+            self.history_mut(&*entry.subject).changes.push_back(entry.offset);
+        }
+        let Some(mission) = entry.face.as_ref().and_then(|face| face.mission_id.as_ref()) else { return };
+        let is_bookkeeping = matches!(
+            &entry.event,
+            Some(Event::Checkpoint(
+                CheckpointEvent::CheckpointCreated(_)
+                    | CheckpointEvent::CheckpointRestored(_)
+                    | CheckpointEvent::CheckpointDeleted(_)
+            ))
+        );
+        let history = self.history_mut(mission.as_str());
+        history.public.push_back(entry.offset);
+        if !is_bookkeeping {
+            history.drift.push_back(entry.offset);
+        }
+    }
+
+    fn history_mut(&mut self, mission: &str) -> &mut History {
+        if !self.histories.contains_key(mission) {
+            self.histories.insert(mission.into(), History::default());
+        }
+        // The line before put it there.
+        self.histories.get_mut(mission).expect("inserted above")
+    }
+
+    fn apply_mission(&mut self, event: &MissionEvent, entry: &Entry) {
+        match event {
+            MissionEvent::MissionCreated(_) => {
+                if let Some(mission) = Mission::fold(None, entry) {
+                    self.missions.insert(mission.id.clone(), Arc::new(mission));
+                }
+            }
+            MissionEvent::MissionDeleted(_) => {
+                self.missions.remove(&*entry.subject);
+                self.forget_checkpoints_of(&entry.subject);
+            }
+            MissionEvent::MissionUpdated(_)
+            | MissionEvent::MissionStatusChanged(_)
+            | MissionEvent::TaskCreated(_)
+            | MissionEvent::TaskUpdated(_)
+            | MissionEvent::TaskStatusChanged(_) => {
+                if let Some(mission) = self.missions.get_mut(&*entry.subject) {
+                    Arc::make_mut(mission).apply(event, entry);
+                }
+            }
+        }
+    }
+}
