@@ -1,1 +1,14 @@
-//! t
+//! Taffrail: an event-sourced backend for crews of AI agents.
+//!
+//! The rules are in `taffrail-domain`, the world folded from their facts in `taffrail-projections`,
+//! bytes and offsets in `taffrail-journal`. Here they are put together: commands come in over HTTP,
+//! one writer per log decides and appends, and nothing is answered before it is durable.
+
+pub mod boot;
+pub mod cli;
+pub mod http;
+pub mod mint;
+pub mod snapshot;
+pub mod stored;
+pub mod vault;
+pub mod writer;

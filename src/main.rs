@@ -1,1 +1,7 @@
-fn main() {}
+//! The `taffrail` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    taffrail::cli::run()
+}

@@ -1,0 +1,242 @@
+//! The vault: what may have to be forgotten alone, outside the journal.
+//!
+//! Names, e-mails, password hashes and digests of token secrets live here, one file per id. A file is
+//! written before the fact about it is appended and removed if the append fails; it counts only while
+//! the instance log says the same. Nothing here may ever reach a log line or a journal.
+
+mod files;
+mod key;
+mod last_used;
+mod password;
+mod secret;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use taffrail_domain::{Text, Time, TokenId, UserId};
+
+pub use password::{Password, PasswordError, PasswordHash, Passwords};
+pub use secret::TokenSecret;
+
+use files::Folder;
+use key::InstanceKey;
+use last_used::LastUsed;
+use secret::Digest;
+
+/// All that is known of a person beside the journal.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    /// As the person wrote it, trimmed and in lower case.
+    pub email: String,
+    /// What people call them.
+    pub full_name: String,
+    /// Argon2id, PHC text.
+    pub password_hash: PasswordHash,
+}
+
+impl fmt::Debug for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Profile(…)")
+    }
+}
+
+/// A token's file: only the digest of the secret.
+#[derive(Serialize, Deserialize)]
+struct TokenFile {
+    digest: Digest,
+}
+
+/// The side store; everything in it is also in memory.
+pub struct Vault {
+    users: Folder,
+    tokens: Folder,
+    key: InstanceKey,
+    passwords: Passwords,
+    contents: RwLock<Contents>,
+    last_used: LastUsed,
+}
+
+#[derive(Default)]
+struct Contents {
+    profiles: HashMap<UserId, Arc<Profile>>,
+    digests: HashMap<TokenId, Digest>,
+    tokens: HashMap<Digest, TokenId>,
+}
+
+impl Contents {
+    fn insert_token(&mut self, token: TokenId, digest: Digest) {
+        self.tokens.insert(digest, token.clone());
+        self.digests.insert(token, digest);
+    }
+
+    fn remove_token(&mut self, token: &TokenId) {
+        if let Some(digest) = self.digests.remove(token) {
+            self.tokens.remove(&digest);
+        }
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
+
+impl Vault {
+    /// Opens `<data>/vault`, making it on first use, and reads all of it. Blocking.
+    ///
+    /// # Errors
+    /// What the file system says; a file that cannot be understood is an error too.
+    pub fn open(data: &Path) -> io::Result<Self> {
+        let root = data.join("vault");
+        let (users, tokens) = (Folder::open(&root.join("users"))?, Folder::open(&root.join("tokens"))?);
+        let mut contents = Contents::default();
+        for (id, profile) in users.read_all::<Profile>()? {
+            contents.profiles.insert(id.into(), Arc::new(profile));
+        }
+        for (id, file) in tokens.read_all::<TokenFile>()? {
+            contents.insert_token(id.into(), file.digest);
+        }
+        let root = Folder::open(&root)?;
+        Ok(Self {
+            users,
+            tokens,
+            key: InstanceKey::open(&root)?,
+            passwords: Passwords::default(),
+            contents: RwLock::new(contents),
+            last_used: LastUsed::open(root)?,
+        })
+    }
+
+    /// A person's file.
+    #[must_use]
+    pub fn profile(&self, user: &UserId) -> Option<Arc<Profile>> {
+        self.read(|contents| contents.profiles.get(user).cloned())
+    }
+
+    /// The token whose secret this is. Whether it still opens anything, the instance log says.
+    #[must_use]
+    pub fn token_by_secret(&self, secret: &str) -> Option<TokenId> {
+        let digest = Digest::of(secret);
+        self.read(|contents| {
+            let (stored, token) = contents.tokens.get_key_value(&digest)?;
+            // The map compares digests of secrets byte by byte; this says the same without a clock to read.
+            stored.is(&digest).then(|| token.clone())
+        })
+    }
+
+    /// The keyed hash under which an e-mail is unique, without being readable in the journal.
+    #[must_use]
+    pub fn email_key(&self, email: &str) -> Text {
+        self.key.hash(&normal_email(email))
+    }
+
+    /// The hashing of passwords.
+    #[must_use]
+    pub fn passwords(&self) -> &Passwords {
+        &self.passwords
+    }
+
+    /// Writes a person's file, durably. To be followed by the fact, or by [`Vault::forget_user`].
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn put_user(&self, user: &UserId, profile: Profile) -> io::Result<()> {
+        self.users.write(user.as_str(), &profile).await?;
+        self.write(|contents| contents.profiles.insert(user.clone(), Arc::new(profile)));
+        Ok(())
+    }
+
+    /// Writes a token's file, durably. To be followed by the fact, or by [`Vault::forget_token`].
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn put_token(&self, token: &TokenId, secret: &TokenSecret) -> io::Result<()> {
+        let digest = Digest::of(secret.reveal());
+        self.tokens.write(token.as_str(), &TokenFile { digest }).await?;
+        self.write(|contents| contents.insert_token(token.clone(), digest));
+        Ok(())
+    }
+
+    /// Removes a person's file.
+    ///
+    /// # Errors
+    /// What the file system says; in memory it is forgotten all the same.
+    pub async fn forget_user(&self, user: &UserId) -> io::Result<()> {
+        self.write(|contents| contents.profiles.remove(user));
+        self.users.remove(user.as_str()).await
+    }
+
+    /// Removes a token's file.
+    ///
+    /// # Errors
+    /// What the file system says; in memory it is forgotten all the same.
+    pub async fn forget_token(&self, token: &TokenId) -> io::Result<()> {
+        self.write(|contents| contents.remove_token(token));
+        self.last_used.forget(token);
+        self.tokens.remove(token.as_str()).await
+    }
+
+    /// Removes every file whose fact was never appended; says how many.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn sweep(
+        &self,
+        is_user: impl Fn(&UserId) -> bool,
+        is_token: impl Fn(&TokenId) -> bool,
+    ) -> io::Result<usize> {
+        let (users, tokens) = self.read(|contents| {
+            let users = contents.profiles.keys().filter(|user| !is_user(user)).cloned();
+            let tokens = contents.digests.keys().filter(|token| !is_token(token)).cloned();
+            (users.collect::<Vec<_>>(), tokens.collect::<Vec<_>>())
+        });
+        for user in &users {
+            self.forget_user(user).await?;
+        }
+        for token in &tokens {
+            self.forget_token(token).await?;
+        }
+        Ok(users.len() + tokens.len())
+    }
+
+    /// When a token last opened something.
+    #[must_use]
+    pub fn last_used_at(&self, token: &TokenId) -> Option<Time> {
+        self.last_used.get(token)
+    }
+
+    /// Notes that a token opened something. In memory; [`Vault::flush`] writes it down.
+    pub fn note_use(&self, token: &TokenId, now: Time) {
+        self.last_used.note(token, now);
+    }
+
+    /// Writes down when tokens were last used, if that changed.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn flush(&self) -> io::Result<()> {
+        self.last_used.flush().await
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Contents) -> T) -> T {
+        look(&self.contents.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Contents) -> T) -> T {
+        change(&mut self.contents.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The form of an e-mail that is stored and compared.
+#[must_use]
+pub fn normal_email(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;
