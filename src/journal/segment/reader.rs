@@ -1,0 +1,92 @@
+//! Reading: from the memory tail, else from the shelf, else from segments.
+
+use std::sync::Arc;
+
+use super::requests::Lookup;
+use super::shared::Shared;
+use super::shelf::Shelf;
+use crate::{Frame, LogId, ReadError, Recorded};
+
+/// The frames at these offsets (ascending, all of them durable).
+pub(crate) async fn fetch(
+    shared: &Arc<Shared>,
+    log: LogId,
+    offsets: Vec<u64>,
+) -> Result<Vec<Frame>, ReadError> {
+    let mut recent = Vec::new();
+    let old = {
+        let tail = shared.read_tail();
+        let old =
+            tail.first(log).map_or(offsets.len(), |first| offsets.partition_point(|offset| *offset < first));
+        tail.copy(log, offsets[old..].iter().copied(), &mut recent);
+        old
+    };
+    if old == 0 && recent.len() == offsets.len() {
+        return Ok(recent);
+    }
+    if old + recent.len() != offsets.len() {
+        return Err(ReadError::Damaged(format!("the newest frames of log {log} are not dense")));
+    }
+    let mut frames = fetch_old(shared, log, offsets[..old].to_vec()).await?;
+    frames.append(&mut recent);
+    Ok(frames)
+}
+
+async fn fetch_old(shared: &Arc<Shared>, log: LogId, offsets: Vec<u64>) -> Result<Vec<Frame>, ReadError> {
+    let mut frames = Vec::new();
+    if let Some(shelf) = shared.usable_shelf() {
+        let wanted = offsets.clone();
+        // What fails here gives the shelf up and says so; the segments still have everything.
+        frames = on_shelf(shelf, move |shelf| shelf.fetch(log, &wanted)).await.unwrap_or_default();
+    }
+    if frames.len() == offsets.len() {
+        return Ok(frames);
+    }
+    let shelved: std::collections::HashSet<u64> = frames.iter().map(|frame| frame.header.offset).collect();
+    let missing: Vec<u64> = offsets.into_iter().filter(|offset| !shelved.contains(offset)).collect();
+    let shared = shared.clone();
+    let from_segments = blocking(move || shared.index.fetch(log, &missing)).await;
+    frames.append(&mut from_segments.and_then(|found| found).map_err(ReadError::Damaged)?);
+    frames.sort_by_key(|frame| frame.header.offset);
+    Ok(frames)
+}
+
+/// The batch that a request made, however long ago.
+pub(crate) async fn recorded(
+    shared: &Arc<Shared>,
+    log: LogId,
+    id: [u8; 16],
+) -> Result<Option<Recorded>, ReadError> {
+    let found = shared.lock_requests().get(log, id);
+    let missing_to = match found {
+        Lookup::Found(recorded) => return Ok(Some(recorded)),
+        Lookup::MissingTo(0) => return Ok(None),
+        Lookup::MissingTo(group) => group,
+    };
+    let Some(shelf) = shared.usable_shelf() else {
+        return Err(ReadError::Unavailable("old requests are on the shelf, which is out of use".into()));
+    };
+    let found = on_shelf(shelf, move |shelf| shelf.request(log, id)).await.map_err(ReadError::Unavailable)?;
+    if found.is_none() && shelf.shelved() < missing_to {
+        return Err(ReadError::Unavailable("old requests are still being shelved".into()));
+    }
+    Ok(found)
+}
+
+/// Asks the shelf on a blocking thread; a shelf that is given up meanwhile is not waited for.
+async fn on_shelf<T: Send + 'static>(
+    shelf: &Arc<Shelf>,
+    question: impl FnOnce(&Shelf) -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let mut abandoned = shelf.watch_abandoned();
+    let asked = shelf.clone();
+    tokio::select! {
+        biased;
+        answer = blocking(move || question(&asked)) => answer?,
+        _ = abandoned.wait_for(Option::is_some) => Err("the shelf was given up".into()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| error.to_string())
+}

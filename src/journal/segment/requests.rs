@@ -1,0 +1,114 @@
+//! Who asked lately: the newest requests in memory, and every one that is not shelved yet.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{LogId, Recorded, Request};
+
+type Key = (LogId, [u8; 16]);
+
+/// The newest requests and the batches they made.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    found: HashMap<Key, Recorded>,
+    /// In commit order, with the group each one stands in.
+    order: VecDeque<(u64, Key)>,
+    keep: usize,
+    max: usize,
+    /// Requests of groups up to this one may be missing here.
+    missing_to: u64,
+}
+
+/// What memory knows of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    Found(Recorded),
+    /// Not among the requests behind this group; 0 means that it was never made.
+    MissingTo(u64),
+}
+
+impl Requests {
+    /// Keeps at least `keep`; at most `max` while the shelf is behind. What stands in groups up to
+    /// `missing_to` was never seen.
+    pub(crate) fn new(keep: usize, max: usize, missing_to: u64) -> Self {
+        Self { found: HashMap::new(), order: VecDeque::new(), keep, max: max.max(keep), missing_to }
+    }
+
+    /// Notes that the frame at `offset` was asked for by `request`.
+    pub(crate) fn add(&mut self, group: u64, log: LogId, offset: u64, request: &Request) {
+        if request.id == [0; 16] {
+            return;
+        }
+        let key = (log, request.id);
+        let fresh = Recorded { fingerprint: request.fingerprint, first: offset, last: offset };
+        match self.found.get_mut(&key) {
+            Some(recorded) if recorded.last + 1 == offset => recorded.last = offset,
+            Some(recorded) => *recorded = fresh,
+            None => {
+                self.found.insert(key, fresh);
+                self.order.push_back((group, key));
+            }
+        }
+    }
+
+    /// Lets go of what is over the limit and, if possible, already shelved.
+    pub(crate) fn evict(&mut self, shelved: u64) {
+        while self.order.len() > self.keep
+            && let Some((group, key)) = self.order.front().copied()
+            && (group <= shelved || self.order.len() > self.max)
+        {
+            self.order.pop_front();
+            self.found.remove(&key);
+            self.missing_to = self.missing_to.max(group);
+        }
+    }
+
+    /// Forgets what was missing, or says that everything up to `group` may be.
+    pub(crate) fn set_missing_to(&mut self, group: u64) {
+        self.missing_to = group;
+    }
+
+    pub(crate) fn get(&self, log: LogId, id: [u8; 16]) -> Lookup {
+        match self.found.get(&(log, id)) {
+            Some(recorded) => Lookup::Found(*recorded),
+            None => Lookup::MissingTo(self.missing_to),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(n: u8) -> Request {
+        Request { id: [n; 16], fingerprint: [n; 8] }
+    }
+
+    #[test]
+    fn a_batch_is_one_request_and_zero_is_no_name() {
+        let mut requests = Requests::new(10, 10, 0);
+        for offset in 3..=5 {
+            requests.add(1, LogId(1), offset, &request(7));
+            requests.add(1, LogId(1), offset, &request(0));
+        }
+        let recorded = Recorded { fingerprint: [7; 8], first: 3, last: 5 };
+        assert_eq!(requests.get(LogId(1), [7; 16]), Lookup::Found(recorded));
+        assert_eq!(requests.get(LogId(1), [0; 16]), Lookup::MissingTo(0));
+    }
+
+    #[test]
+    fn what_is_not_shelved_stays_up_to_the_maximum() {
+        let mut requests = Requests::new(2, 4, 0);
+        for n in 1..=4 {
+            requests.add(u64::from(n), LogId(1), u64::from(n), &request(n));
+        }
+        requests.evict(0);
+        assert!(matches!(requests.get(LogId(1), [1; 16]), Lookup::Found(_)));
+        requests.evict(1);
+        assert_eq!(requests.get(LogId(1), [1; 16]), Lookup::MissingTo(1));
+        for n in 5..=6 {
+            requests.add(u64::from(n), LogId(1), u64::from(n), &request(n));
+        }
+        requests.evict(1);
+        assert_eq!(requests.get(LogId(1), [2; 16]), Lookup::MissingTo(2), "over the maximum");
+    }
+}

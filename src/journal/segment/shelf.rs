@@ -1,0 +1,448 @@
+//! The shelf: the journal's reading copy in sled. A pure function of the segments, trusted by nobody.
+//!
+//! One tree, so that one batch covers a whole step; the first byte of a key says what it is:
+//! `f` log, first offset, piece: frames as they stand in a segment, up to 64 KiB a record;
+//! `g` first group of a step: which segment its groups stand in and which frames they hold;
+//! `r` log, request id: the batch that request made; `s`: how far the shelf is; `z` segment: where
+//! that sealed segment ended. `f`, `g` and `z` are all it takes to refill a segment byte by byte.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bincode::{Decode, Encode};
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::format::StoreId;
+use super::walk::Frames;
+use crate::codec::{self, Malformed};
+use crate::frame::Raw;
+use crate::seal::Hash;
+use crate::{Frame, LogId, Position, Recorded};
+
+/// sled's own segment; fixed when the shelf is created. A leaf over a quarter of it would become an
+/// unsynced blob file.
+const SLED_SEGMENT_BYTES: usize = 8 << 20;
+const SLED_CACHE_BYTES: u64 = 64 << 20;
+/// Only sled's flushing thread collects its garbage.
+const SLED_FLUSH_MS: u64 = 500;
+/// Most bytes of one record: far below the size at which sled makes a blob.
+const RECORD_BYTES_MAX: usize = 64 << 10;
+
+/// How far the shelf is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Shelved {
+    pub(crate) store: StoreId,
+    /// Everything up to this group is here.
+    pub(crate) group: u64,
+    /// Digest of every log's head there.
+    pub(crate) digest: Hash,
+}
+
+/// Where a sealed segment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct End {
+    pub(crate) last_group: u64,
+    pub(crate) digest: Hash,
+}
+
+/// Which frames a group holds, in its own order.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+struct Contents {
+    group: u64,
+    segment: u64,
+    runs: Vec<Run>,
+}
+
+/// Frames of one log that follow each other in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+struct Run {
+    log: LogId,
+    first: u64,
+    count: u32,
+}
+
+/// One step of the shelver: whole groups, gathered by log.
+#[derive(Default)]
+pub(crate) struct Step {
+    frames: BTreeMap<LogId, Vec<Record>>,
+    contents: Vec<Contents>,
+    requests: BTreeMap<(LogId, [u8; 16]), Recorded>,
+    ends: Vec<(u64, End)>,
+    heads: BTreeMap<LogId, Position>,
+    bytes: usize,
+}
+
+struct Record {
+    first: u64,
+    bytes: Vec<u8>,
+}
+
+impl Step {
+    /// Adds a group's body.
+    pub(crate) fn add_group(&mut self, group: u64, segment: u64, body: &[u8]) -> Result<(), Malformed> {
+        let mut contents = Contents { group, segment, runs: Vec::new() };
+        let mut frames = Frames::new(body);
+        let mut start = 0;
+        while let Some(raw) = frames.next() {
+            let raw = raw?;
+            let (log, offset) = raw.place();
+            self.add_frame(log, offset, &body[start..frames.at]);
+            self.add_request(log, offset, &raw)?;
+            self.heads.insert(log, Position { offset, chain: raw.chain() });
+            match contents.runs.last_mut() {
+                Some(run) if run.log == log && run.first + u64::from(run.count) == offset => run.count += 1,
+                _ => contents.runs.push(Run { log, first: offset, count: 1 }),
+            }
+            start = frames.at;
+        }
+        self.contents.push(contents);
+        self.bytes += body.len();
+        Ok(())
+    }
+
+    /// Adds where a segment ended.
+    pub(crate) fn add_end(&mut self, segment: u64, end: End) {
+        self.ends.push((segment, end));
+    }
+
+    /// Where the logs stand whose frames are in this step.
+    pub(crate) fn heads(&self) -> &BTreeMap<LogId, Position> {
+        &self.heads
+    }
+
+    /// The last group added.
+    pub(crate) fn last_group(&self) -> Option<u64> {
+        self.contents.last().map(|contents| contents.group)
+    }
+
+    /// Bytes of the groups so far.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.contents.is_empty() && self.ends.is_empty()
+    }
+
+    fn add_frame(&mut self, log: LogId, offset: u64, bytes: &[u8]) {
+        let records = self.frames.entry(log).or_default();
+        match records.last_mut() {
+            Some(record) if record.bytes.len() + bytes.len() <= RECORD_BYTES_MAX => {
+                record.bytes.extend_from_slice(bytes);
+            }
+            _ => records.push(Record { first: offset, bytes: bytes.to_vec() }),
+        }
+    }
+
+    fn add_request(&mut self, log: LogId, offset: u64, raw: &Raw<'_>) -> Result<(), Malformed> {
+        let Some(request) = raw.request()? else { return Ok(()) };
+        let fresh = Recorded { fingerprint: request.fingerprint, first: offset, last: offset };
+        let recorded = self.requests.entry((log, request.id)).or_insert(fresh);
+        *recorded = if recorded.last + 1 == offset { Recorded { last: offset, ..*recorded } } else { fresh };
+        Ok(())
+    }
+
+    fn batch(&self, shelved: &Shelved) -> sled::Batch {
+        let mut batch = sled::Batch::default();
+        for (log, records) in &self.frames {
+            for record in records {
+                for (piece, bytes) in (0u16..).zip(record.bytes.chunks(RECORD_BYTES_MAX)) {
+                    batch.insert(frames_key(*log, record.first, piece), bytes);
+                }
+            }
+        }
+        for contents in self.contents.chunks(256) {
+            let group = contents[0].group;
+            batch.insert(number_key(b'g', group), codec::encode(&contents.to_vec()));
+        }
+        for ((log, id), recorded) in &self.requests {
+            batch.insert(request_key(*log, *id), codec::encode(recorded));
+        }
+        for (segment, end) in &self.ends {
+            batch.insert(number_key(b'z', *segment), codec::encode(end));
+        }
+        batch.insert(b"s", codec::encode(shelved));
+        batch
+    }
+}
+
+fn frames_key(log: LogId, first: u64, piece: u16) -> Vec<u8> {
+    let mut key = vec![b'f'];
+    key.extend_from_slice(&log.0.to_be_bytes());
+    key.extend_from_slice(&first.to_be_bytes());
+    key.extend_from_slice(&piece.to_be_bytes());
+    key
+}
+
+fn number_key(kind: u8, number: u64) -> Vec<u8> {
+    let mut key = vec![kind];
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn request_key(log: LogId, id: [u8; 16]) -> Vec<u8> {
+    let mut key = vec![b'r'];
+    key.extend_from_slice(&log.0.to_be_bytes());
+    key.extend_from_slice(&id);
+    key
+}
+
+/// An open shelf. Every call contains sled's panics; the first error gives the shelf up for good.
+pub(crate) struct Shelf {
+    db: sled::Db,
+    shelved: AtomicU64,
+    abandoned: watch::Sender<Option<String>>,
+    /// The data directory stays locked until sled is really closed.
+    _lock: Arc<File>,
+}
+
+impl Shelf {
+    /// Opens or creates the shelf on a thread of its own; a panic or a missed deadline is an error.
+    pub(crate) fn open(
+        path: &Path,
+        deadline: Duration,
+        lock: Arc<File>,
+    ) -> Result<(Self, Option<Shelved>), String> {
+        let (done, opened) = mpsc::sync_channel(1);
+        let path = path.to_owned();
+        let run = move || {
+            let result = catch_unwind(|| open_sled(&path)).unwrap_or_else(|_| Err("sled panicked".into()));
+            // Nobody waits any more once the deadline has passed: the shelf is then closed again.
+            drop(done.send(result));
+        };
+        let started = thread::Builder::new().name("shelf-open".into()).spawn(run);
+        started.map_err(|error| error.to_string())?;
+        let (db, shelved) = opened
+            .recv_timeout(deadline)
+            .unwrap_or_else(|_| Err(format!("it did not open within {} s", deadline.as_secs())))?;
+        let group = AtomicU64::new(shelved.map_or(0, |shelved: Shelved| shelved.group));
+        Ok((Self { db, shelved: group, abandoned: watch::Sender::new(None), _lock: lock }, shelved))
+    }
+
+    /// Everything up to this group is here.
+    pub(crate) fn shelved(&self) -> u64 {
+        self.shelved.load(Ordering::Acquire)
+    }
+
+    /// Why the shelf is out of use, if it is.
+    pub(crate) fn abandoned(&self) -> Option<String> {
+        self.abandoned.borrow().clone()
+    }
+
+    /// Tells at once when the shelf is given up.
+    pub(crate) fn watch_abandoned(&self) -> watch::Receiver<Option<String>> {
+        self.abandoned.subscribe()
+    }
+
+    /// Gives the shelf up: nobody reads from it or writes to it again in this process.
+    pub(crate) fn abandon(&self, why: &str) {
+        let first = self.abandoned.send_if_modified(|reason| {
+            let first = reason.is_none();
+            reason.get_or_insert_with(|| why.to_owned());
+            first
+        });
+        if first {
+            tracing::error!(why, "the shelf is given up; history is read from segments until the next start");
+        }
+    }
+
+    /// Runs `work` on sled unless the shelf was given up.
+    fn with<T>(&self, work: impl FnOnce(&sled::Db) -> Result<T, String>) -> Result<T, String> {
+        if let Some(why) = self.abandoned() {
+            return Err(why);
+        }
+        let result = catch_unwind(AssertUnwindSafe(|| work(&self.db)))
+            .unwrap_or_else(|_| Err("sled panicked".to_owned()));
+        if let Err(why) = &result {
+            self.abandon(why);
+        }
+        result
+    }
+
+    /// Writes a step in one batch; `shelved` says how far the shelf is afterwards.
+    pub(crate) fn apply(&self, step: &Step, shelved: &Shelved) -> Result<(), String> {
+        self.with(|db| db.apply_batch(step.batch(shelved)).map_err(|error| error.to_string()))?;
+        self.shelved.store(shelved.group, Ordering::Release);
+        Ok(())
+    }
+
+    /// The frames at these offsets (ascending); those it does not hold are left out.
+    pub(crate) fn fetch(&self, log: LogId, offsets: &[u64]) -> Result<Vec<Frame>, String> {
+        self.with(|db| fetch(db, log, offsets))
+    }
+
+    /// The batch that a request made.
+    pub(crate) fn request(&self, log: LogId, id: [u8; 16]) -> Result<Option<Recorded>, String> {
+        self.with(|db| get(db, &request_key(log, id)))
+    }
+
+    /// Where a sealed segment ended.
+    pub(crate) fn end_of(&self, segment: u64) -> Result<Option<End>, String> {
+        self.with(|db| get(db, &number_key(b'z', segment)))
+    }
+
+    /// The body of a group with its segment and its number of frames, if all of it is here.
+    pub(crate) fn group(&self, group: u64) -> Result<Option<ShelvedGroup>, String> {
+        self.with(|db| {
+            let Some(contents) = contents_of(db, group)? else { return Ok(None) };
+            let mut body = Vec::new();
+            let mut count = 0;
+            for run in &contents.runs {
+                count += run.count;
+                if copy_frames(db, run, &mut body)?.is_none() {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(ShelvedGroup { segment: contents.segment, count, body }))
+        })
+    }
+
+    /// The segment that a group stands in.
+    pub(crate) fn segment_of(&self, group: u64) -> Result<Option<u64>, String> {
+        self.with(|db| Ok(contents_of(db, group)?.map(|contents| contents.segment)))
+    }
+}
+
+/// A group as the shelf can give it back.
+pub(crate) struct ShelvedGroup {
+    pub(crate) segment: u64,
+    pub(crate) count: u32,
+    pub(crate) body: Vec<u8>,
+}
+
+fn open_sled(path: &Path) -> Result<(sled::Db, Option<Shelved>), String> {
+    // A shelf that was just closed in this process may hold its lock for a moment longer.
+    let patience = Instant::now() + Duration::from_secs(5);
+    let db = loop {
+        let opened = sled::Config::new()
+            .path(path)
+            .segment_size(SLED_SEGMENT_BYTES)
+            .cache_capacity(SLED_CACHE_BYTES)
+            .flush_every_ms(Some(SLED_FLUSH_MS))
+            .open();
+        match opened {
+            Err(error)
+                if error.to_string().contains("could not acquire lock") && Instant::now() < patience =>
+            {
+                thread::sleep(Duration::from_millis(20));
+            }
+            opened => break opened.map_err(|error| error.to_string())?,
+        }
+    };
+    let shelved = get(&db, b"s")?;
+    Ok((db, shelved))
+}
+
+fn get<T: Decode<()>>(db: &sled::Db, key: &[u8]) -> Result<Option<T>, String> {
+    let value = db.get(key).map_err(|error| error.to_string())?;
+    value.map(|value| codec::decode(&value)).transpose().map_err(|error| error.to_string())
+}
+
+fn contents_of(db: &sled::Db, group: u64) -> Result<Option<Contents>, String> {
+    let Some(after) = group.checked_add(1) else { return Ok(None) };
+    let found = db.get_lt(number_key(b'g', after)).map_err(|error| error.to_string())?;
+    let Some((key, value)) = found else { return Ok(None) };
+    if key.first() != Some(&b'g') {
+        return Ok(None);
+    }
+    let contents: Vec<Contents> = codec::decode(&value).map_err(|error| error.to_string())?;
+    Ok(contents.into_iter().find(|contents| contents.group == group))
+}
+
+/// The record that holds `offset`, if there is one, put together from its pieces; and its first offset.
+fn record_of(db: &sled::Db, log: LogId, offset: u64) -> Result<Option<(u64, Bytes)>, String> {
+    let failed = |error: sled::Error| error.to_string();
+    let Some(after) = offset.checked_add(1) else { return Ok(None) };
+    let Some((key, value)) = db.get_lt(frames_key(log, after, 0)).map_err(failed)? else { return Ok(None) };
+    let prefix = &frames_key(log, 0, 0)[..5];
+    if !key.starts_with(prefix) || key.len() != 15 {
+        return Ok(None);
+    }
+    let first = codec::u64_at(&key, 5).unwrap_or_default();
+    if key[13..] == [0, 0] {
+        return Ok(Some((first, Bytes::copy_from_slice(&value))));
+    }
+    let mut bytes = Vec::new();
+    for entry in db.range(frames_key(log, first, 0)..=key.to_vec()) {
+        bytes.extend_from_slice(&entry.map_err(failed)?.1);
+    }
+    Ok(Some((first, bytes.into())))
+}
+
+/// Reads records front to back, each only once for offsets that stand together.
+struct Cursor {
+    next: u64,
+    at: usize,
+    bytes: Bytes,
+}
+
+impl Cursor {
+    /// The bytes of the frame at `offset`, which must not be before what was already passed.
+    fn seek(&mut self, log: LogId, offset: u64) -> Result<Option<Bytes>, String> {
+        while self.next <= offset && self.at < self.bytes.len() {
+            let raw = Raw::read(&self.bytes[self.at..]).map_err(|error| error.to_string())?;
+            if raw.place() != (log, self.next) {
+                return Err(format!("the shelf has another frame at offset {} of log {log}", self.next));
+            }
+            raw.check().map_err(|error| error.to_string())?;
+            let found = self.bytes.slice(self.at..self.at + raw.len());
+            self.at += raw.len();
+            self.next += 1;
+            if self.next > offset {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn walk(
+    db: &sled::Db,
+    log: LogId,
+    offsets: impl Iterator<Item = u64>,
+    each: &mut dyn FnMut(u64, Bytes) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut cursor = Cursor { next: 0, at: 0, bytes: Bytes::new() };
+    for offset in offsets {
+        let mut found = cursor.seek(log, offset)?;
+        if found.is_none()
+            && let Some((first, bytes)) = record_of(db, log, offset)?
+        {
+            cursor = Cursor { next: first, at: 0, bytes };
+            found = cursor.seek(log, offset)?;
+        }
+        if let Some(bytes) = found {
+            each(offset, bytes)?;
+        }
+    }
+    Ok(())
+}
+
+fn fetch(db: &sled::Db, log: LogId, offsets: &[u64]) -> Result<Vec<Frame>, String> {
+    let mut frames = Vec::with_capacity(offsets.len());
+    walk(db, log, offsets.iter().copied(), &mut |_, bytes| {
+        let raw = Raw::read(&bytes).map_err(|error| error.to_string())?;
+        frames.push(raw.to_frame(&bytes).map_err(|error| error.to_string())?);
+        Ok(())
+    })?;
+    Ok(frames)
+}
+
+/// Appends the frames of a run to `body`; `None` if one of them is not here.
+fn copy_frames(db: &sled::Db, run: &Run, body: &mut Vec<u8>) -> Result<Option<()>, String> {
+    let mut found = 0;
+    let end = run.first.saturating_add(u64::from(run.count));
+    walk(db, run.log, run.first..end, &mut |_, bytes| {
+        body.extend_from_slice(&bytes);
+        found += 1;
+        Ok(())
+    })?;
+    Ok((found == run.count).then_some(()))
+}

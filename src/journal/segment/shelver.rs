@@ -1,0 +1,173 @@
+//! The shelver: one thread that copies durable groups into the shelf. Nothing waits for it.
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::feed::Order;
+use super::format::{Heads, Kind};
+use super::shared::Shared;
+use super::shelf::{End, Shelf, Shelved, Step};
+use super::walk::Groups;
+use crate::seal;
+
+/// Most bytes of one step.
+const STEP_BYTES_MAX: usize = 256 << 10;
+/// How long the shelver waits for room: sled must never see a full disk.
+const ROOM_PAUSE: Duration = Duration::from_secs(1);
+/// Groups after which a rebuild says how far it is.
+const PROGRESS_GROUPS: u64 = 100_000;
+
+/// Everything the shelving thread owns.
+pub(crate) struct Shelver {
+    shared: Arc<Shared>,
+    shelf: Arc<Shelf>,
+    /// All heads at the last shelved group.
+    heads: Heads,
+    group: u64,
+    /// The last segment whose end the shelf knows.
+    ended: u64,
+}
+
+impl Shelver {
+    pub(crate) fn new(shared: Arc<Shared>, shelf: Arc<Shelf>, heads: Heads) -> Self {
+        let group = shelf.shelved();
+        Self { shared, shelf, heads, group, ended: 0 }
+    }
+
+    /// Works until it is told to stop or the shelf fails; it is never joined by anybody who serves.
+    pub(crate) fn run(mut self) {
+        let result = catch_unwind(AssertUnwindSafe(|| self.work()))
+            .unwrap_or_else(|_| Err("the shelver panicked".into()));
+        if let Err(why) = result {
+            self.shelf.abandon(&why);
+        }
+        if self.shelf.abandoned().is_some() {
+            // The next start sees this and rebuilds the shelf; without room it checks the digest.
+            drop(fs::write(self.shared.folder.shelf_abandoned(), b""));
+        }
+        self.shared.feed.end();
+        self.shared.evict();
+    }
+
+    fn work(&mut self) -> Result<(), String> {
+        loop {
+            let behind = self.group < self.shared.last_group();
+            if self.shared.feed.first().is_none_or(|first| first > self.group + 1) && behind {
+                if self.catch_up()? == Order::Stop {
+                    return Ok(());
+                }
+                continue;
+            }
+            let options = &self.shared.options;
+            match self.shared.feed.wait(options.shelve_bytes, options.shelve_after) {
+                Order::Stop => return Ok(()),
+                Order::Finish if self.group == self.shared.last_group() => {
+                    let mut step = Step::default();
+                    self.note_end(&mut step)?;
+                    return self.apply(&step);
+                }
+                Order::Work | Order::Finish => self.step()?,
+            }
+        }
+    }
+
+    /// One step from memory.
+    fn step(&mut self) -> Result<(), String> {
+        if self.wait_for_room() == Order::Stop {
+            return Ok(());
+        }
+        let mut step = Step::default();
+        self.note_end(&mut step)?;
+        let mut segment = None;
+        let mut next = self.group + 1;
+        while step.bytes() < STEP_BYTES_MAX
+            && segment.is_none_or(|segment| self.shared.feed.first_segment() == Some(segment))
+            && let Some(fed) = self.shared.feed.take(next)
+        {
+            step.add_group(fed.group, fed.segment, &fed.body).map_err(|error| error.to_string())?;
+            segment = Some(fed.segment);
+            next += 1;
+        }
+        self.apply(&step)
+    }
+
+    /// Everything of one segment that is not in memory any more, or never was.
+    fn catch_up(&mut self) -> Result<Order, String> {
+        let first = self.group + 1;
+        let (segment, held) =
+            self.shared.index.of_group(first).ok_or_else(|| format!("no segment holds group {first}"))?;
+        let bytes = self.shared.index.load(segment)?;
+        let mut step = Step::default();
+        self.note_end(&mut step)?;
+        let store = self.shared.store;
+        for (lead, _, body) in Groups::new(&bytes, &store, segment) {
+            if lead.kind == Kind::Seal || lead.number > held.last_group {
+                break;
+            }
+            if lead.number < first {
+                continue;
+            }
+            step.add_group(lead.number, segment, body).map_err(|error| error.to_string())?;
+            if step.bytes() >= STEP_BYTES_MAX {
+                if self.wait_for_room() == Order::Stop {
+                    return Ok(Order::Stop);
+                }
+                self.apply(&std::mem::take(&mut step))?;
+                self.say_progress(first);
+            }
+        }
+        self.apply(&step)?;
+        if self.group < first {
+            return Err(format!("segment {segment} does not give group {first}"));
+        }
+        Ok(self.shared.feed.order())
+    }
+
+    fn say_progress(&self, first: u64) {
+        let (done, last) = (self.group, self.shared.last_group());
+        if done / PROGRESS_GROUPS > first / PROGRESS_GROUPS {
+            tracing::info!(group = done, last_group = last, "the shelf is catching up");
+        }
+    }
+
+    /// Adds where the segment of the last shelved group ended, once it is sealed.
+    fn note_end(&mut self, step: &mut Step) -> Result<(), String> {
+        let Some((segment, held)) = self.shared.index.of_group(self.group) else { return Ok(()) };
+        if !held.sealed || held.last_group != self.group || self.ended == segment {
+            return Ok(());
+        }
+        self.ended = segment;
+        if self.shelf.end_of(segment)?.is_none() {
+            step.add_end(segment, End { last_group: self.group, digest: seal::digest(&self.heads) });
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, step: &Step) -> Result<(), String> {
+        if step.is_empty() {
+            return Ok(());
+        }
+        self.heads.extend(step.heads());
+        let group = step.last_group().unwrap_or(self.group);
+        let digest = seal::digest(&self.heads);
+        self.shelf.apply(step, &Shelved { store: self.shared.store, group, digest })?;
+        self.group = group;
+        self.shared.evict();
+        Ok(())
+    }
+
+    fn wait_for_room(&self) -> Order {
+        loop {
+            let order = self.shared.feed.order();
+            if order == Order::Stop || self.shared.room.has_free_bytes() {
+                return order;
+            }
+            if self.shared.feed.pause(ROOM_PAUSE) == Order::Finish {
+                // A drain does not wait for room: what is missing is shelved after the next start.
+                return Order::Stop;
+            }
+        }
+    }
+}
