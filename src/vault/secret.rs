@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 /// Every CLI token's secret begins with it.
-pub const PREFIX: &str = "crewship_cli_";
+const PREFIX: &str = "crewship_cli_";
 const RANDOM_BYTES: usize = 32;
 
 /// `crewship_cli_` and 64 hex digits. Never printed by accident.

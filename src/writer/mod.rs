@@ -4,6 +4,14 @@
 //! Nothing is answered or shown before it is durable, and nothing is durable that was not folded
 //! before: what a client hears of, it can read.
 
+mod alarm;
+mod batch;
+mod task;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,11 +19,91 @@ use taffrail_domain::{Actor, Entry, LogTag, Offset, Rejection, Time};
 use taffrail_journal::{Journal, LogId, Recorded, Request};
 use taffrail_projections::World;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub use alarm::Alarm;
 
 use crate::stored;
+use task::Task;
+
+/// Wishes that may wait; behind them callers wait themselves.
+const QUEUE_WISHES: usize = 256;
 
 /// Longest time a wish waits for a place in the queue, and a reader for an offset.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// What every writer of one instance shares.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// Where entries go.
+    pub journal: Arc<dyn Journal>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Raised when the process must end.
+    pub alarm: Alarm,
+}
+
+/// The task behind a [`Writer`]; whoever started it joins it.
+pub struct Running {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Lets the task answer what was asked before, and waits for its end.
+    pub async fn stop(self) {
+        // A task that has ended by itself listens no more.
+        let _ = self.stop.send(());
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a writer ended badly");
+        }
+    }
+}
+
+/// Starts the writer of one log on the world that the log says.
+pub fn start<W: World>(world: W, surroundings: &Surroundings) -> (Writer<W>, Running) {
+    let Surroundings { journal, clock, alarm } = surroundings.clone();
+    let log = world.log();
+    let (queue, asked) = mpsc::channel(QUEUE_WISHES);
+    let (publish, published) = watch::channel(Arc::new(world.clone()));
+    let (stop, stopped) = oneshot::channel();
+    let writer = Writer { log, queue, published, journal: Arc::clone(&journal) };
+    let task = tokio::spawn(async move {
+        let _guard = AlarmAtPanic { alarm: alarm.clone(), log };
+        let task = Task {
+            log,
+            journal: &*journal,
+            clock,
+            alarm,
+            queue: asked,
+            publish,
+            ahead: world,
+            open: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            underway: HashMap::new(),
+            poisoned: false,
+        };
+        task.run(stopped).await;
+    });
+    (writer, Running { stop, task })
+}
+
+/// A writer that panics leaves its log without one: nobody may go on as if nothing had happened.
+struct AlarmAtPanic {
+    alarm: Alarm,
+    log: LogTag,
+}
+
+impl Drop for AlarmAtPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.alarm.raise(format!("the writer of log {} panicked", self.log.0));
+        }
+    }
+}
 
 /// The way to one log's writer; cheap to clone.
 #[derive(Clone)]
@@ -75,9 +163,16 @@ pub enum ExecuteError {
 }
 
 /// A wish in the queue and the way its answer goes.
-struct Asked<W> where W: World {
+struct Asked<W: World> {
     wish: Wish<W::Command>,
     reply: oneshot::Sender<Result<Reply<W>, ExecuteError>>,
+}
+
+impl<W: World> Asked<W> {
+    fn answer(self, reply: Result<Reply<W>, ExecuteError>) {
+        // A caller that went away has no use for the answer; what it wished was done all the same.
+        let _ = self.reply.send(reply);
+    }
 }
 
 /// What the task answers.
@@ -86,6 +181,12 @@ enum Reply<W> {
     Executed(Executed<W>),
     /// Done before: the entries stand in the journal.
     Recorded(Recorded),
+}
+
+impl<W: World> fmt::Debug for Writer<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("log", &self.log).finish_non_exhaustive()
+    }
 }
 
 impl<W: World> Writer<W> {
@@ -127,10 +228,7 @@ impl<W: World> Writer<W> {
             return self.repeat(&recorded, &request).await;
         }
         let (reply, answer) = oneshot::channel();
-        self.queue
-            .send_timeout(Asked { wish, reply }, PATIENCE)
-            .await
-            .map_err(|_| ExecuteError::Busy)?;
+        self.queue.send_timeout(Asked { wish, reply }, PATIENCE).await.map_err(|_| ExecuteError::Busy)?;
         // Without an answer the task is gone, and what it had with the journal may be there or not.
         match (answer.await.map_err(|_| ExecuteError::Unavailable)??, request) {
             (Reply::Executed(executed), _) => Ok(executed),
