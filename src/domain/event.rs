@@ -236,6 +236,11 @@ impl Entry {
         }
         let upcasted = (version < known).then(|| upcast(kind, version, known, body)).transpose()?;
         let (event, face) = read_body(kind, upcasted.as_deref().unwrap_or(body))?;
+        let named = event.as_ref().map(Event::kind);
+        if named != Some(kind) {
+            let reason = format!("the body holds {}", named.unwrap_or("no event"));
+            return Err(DecodeError::Malformed { kind: kind.into(), reason });
+        }
         Ok(Self { offset, time, subject: subject.into(), actor: Actor::parse(actor), event, face })
     }
 }

@@ -1,1 +1,7 @@
+//! Every integration test in one binary: linked once, run together.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+#![allow(missing_docs, reason = "test names are the documentation")]
 
+mod contract;
+mod properties;
+mod stories;

@@ -1,0 +1,244 @@
+//! What is stored stays readable for ever: one golden entry and one schema per kind and version.
+//! `UPDATE_GOLDEN=1` writes what is missing; a golden that exists is never rewritten.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use taffrail_domain::checkpoint::{
+    CheckpointCreated, CheckpointDeleted, CheckpointRestored, Forked, Snapshot, SnapshotMeta,
+};
+use taffrail_domain::instance::{TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
+use taffrail_domain::mission::{
+    MissionCreated, MissionDeleted, MissionStatusChanged, MissionUpdated, Outcome, Reason, Status,
+    TaskCreated, TaskStats, TaskStatus, TaskStatusChanged, TaskUpdated,
+};
+use taffrail_domain::roster::{
+    AgentCreated, AgentDeleted, AgentFacts, AgentUpdated, CrewCreated, CrewDeleted, CrewFacts, CrewUpdated,
+    MemberAdded, MemberRemoved, MemberRoleChanged, Role, WorkspaceOpened,
+};
+use taffrail_domain::{
+    Actor, DecodeError, Draft, Entry, EntryId, Event, Face, LogTag, Offset, Stored, Time, current_version,
+    kinds, schema_of,
+};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn updating() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
+}
+
+/// One event of every kind, every field set.
+fn samples() -> Vec<Event> {
+    let user_id = || "user1".into();
+    let crew = CrewFacts { name: "Platform".into(), slug: "platform".into(), ..CrewFacts::default() };
+    let agent = AgentFacts { name: "Ada".into(), slug: "ada".into(), ..AgentFacts::default() };
+    let meta = SnapshotMeta {
+        offset: Offset(9),
+        state_hash: "h1:00".into(),
+        mission_status: Status::InProgress,
+        task_counts: TaskStats { total: 1, pending: 1, ..TaskStats::default() },
+    };
+    vec![
+        UserCreated { email_key: "00ff".into() }.into(),
+        TokenIssued {
+            user_id: user_id(),
+            name: "cli".into(),
+            tier: "STANDARD".into(),
+            scopes: Some(vec!["crews:write".into()]),
+            expires_at: Some(Time(1)),
+        }
+        .into(),
+        TokenRevoked { user_id: user_id() }.into(),
+        WorkspaceRegistered { tag: LogTag(1), name: "Acme".into(), slug: "acme".into(), owner: user_id() }
+            .into(),
+        WorkspaceOpened { name: "Acme".into(), slug: "acme".into() }.into(),
+        MemberAdded { member_id: "member1".into(), role: Role::Owner }.into(),
+        MemberRemoved { member_id: "member1".into() }.into(),
+        MemberRoleChanged { member_id: "member1".into(), from: Role::Viewer, to: Role::Admin }.into(),
+        CrewCreated { crew: crew.clone() }.into(),
+        CrewUpdated { crew }.into(),
+        CrewDeleted { slug: "platform".into() }.into(),
+        AgentCreated { agent: agent.clone(), created_by: Some(user_id()) }.into(),
+        AgentUpdated { agent }.into(),
+        AgentDeleted { slug: "ada".into() }.into(),
+        MissionCreated {
+            crew_id: "crew1".into(),
+            lead_agent_id: "agent1".into(),
+            trace_id: "mission-1".into(),
+            title: "Ship".into(),
+            description: Some("the beta".into()),
+            plan: Some("1. Do".into()),
+            workflow_template: Some("template".into()),
+            fork_of: Some("chk_0000000000000001".into()),
+        }
+        .into(),
+        MissionUpdated {
+            title: Some("Ship".into()),
+            description: Some("it".into()),
+            plan: Some("1. Do".into()),
+        }
+        .into(),
+        MissionStatusChanged { from: Status::Planning, to: Status::InProgress, reason: Reason::Start }.into(),
+        MissionDeleted { status: Status::Planning, crew_id: "crew1".into() }.into(),
+        TaskCreated {
+            task_id: "task1".into(),
+            title: "Do".into(),
+            description: Some("it".into()),
+            assigned_agent_id: Some("agent1".into()),
+            status: TaskStatus::Completed,
+            task_order: 1,
+            depends_on: vec!["task0".into()],
+            max_iterations: Some(3),
+            outcome: Some(Outcome { result_summary: Some("done".into()), output_path: Some("/out".into()) }),
+        }
+        .into(),
+        TaskUpdated {
+            task_id: "task1".into(),
+            title: Some("Do".into()),
+            description: Some("it".into()),
+            assigned_agent_id: Some("agent1".into()),
+            depends_on: Some(vec!["task0".into()]),
+            result_summary: Some("done".into()),
+            error_message: Some("no".into()),
+            output_path: Some("/out".into()),
+            token_count: Some(5),
+            estimated_cost: Some(0.5),
+        }
+        .into(),
+        TaskStatusChanged {
+            task_id: "task1".into(),
+            from: TaskStatus::InProgress,
+            to: TaskStatus::Skipped,
+            iteration: 1,
+            reason: Reason::MissionCancelled,
+            error_message: Some("mission cancelled".into()),
+        }
+        .into(),
+        CheckpointCreated {
+            mission_id: "mission1".into(),
+            crew_id: "crew1".into(),
+            label: Some("green build".into()),
+            cursor: EntryId::new(LogTag(1), Offset(9)),
+            boundary: Offset(9),
+            diverges_after: Offset(10),
+            state: Snapshot {
+                agent_memory: [("ada".to_owned(), "00ff".to_owned())].into(),
+                pending_tasks: vec!["task1".into()],
+                open_assignments: vec!["assignment1".into()],
+                meta,
+            },
+            fork_of: Some("chk_0000000000000001".into()),
+            created_by: Some(user_id()),
+        }
+        .into(),
+        CheckpointRestored { divergence_count: 3 }.into(),
+        CheckpointDeleted { mission_id: "mission1".into() }.into(),
+        Forked {
+            fork_of: "chk_0000000000000001".into(),
+            parent_mission: "mission1".into(),
+            boundary: Offset(9),
+            new_checkpoint: "chk_0000000000000002".into(),
+        }
+        .into(),
+    ]
+}
+
+fn sample(event: Event) -> Draft {
+    let face = Face {
+        crew_id: Some("crew1".into()),
+        mission_id: Some("mission1".into()),
+        payload: serde_json::json!({ "key": "value" }).into(),
+        ..Face::new(event.kind(), &Actor::User("user1".into()), "sample", "details")
+    };
+    Draft::public("subject1", event, face)
+}
+
+fn decode(stored: &Stored) -> Result<Entry, DecodeError> {
+    Entry::decode(Offset(1), Time(2), "subject1", "user:user1", &stored.kind, stored.version, &stored.body)
+}
+
+#[test]
+fn there_is_a_sample_of_every_kind() {
+    let sampled: Vec<_> = samples().iter().map(Event::kind).collect();
+    assert_eq!(sampled, kinds().collect::<Vec<_>>());
+}
+
+#[test]
+fn every_golden_entry_decodes_for_ever() {
+    let folder = root().join("tests/golden");
+    for event in samples() {
+        let draft = sample(event);
+        let stored = draft.encode().expect("encodes");
+        let path = folder.join(format!("{}.v{}.json", stored.kind, stored.version));
+        if !path.exists() && updating() {
+            fs::write(&path, &stored.body).expect("writes");
+        }
+        let golden = fs::read(&path).unwrap_or_else(|_| panic!("{} is missing", path.display()));
+        let stored = Stored { body: golden, ..stored };
+        let read = decode(&stored).expect("a golden entry decodes");
+        assert_eq!(read, draft.at(Offset(1), Time(2), Actor::User("user1".into())), "{}", stored.kind);
+    }
+}
+
+#[test]
+fn a_newer_version_and_an_unknown_kind_are_refused_by_name() {
+    let stored = sample(samples().remove(0)).encode().expect("encodes");
+    let newer = decode(&Stored { version: 2, ..stored.clone() }).expect_err("refused");
+    assert_eq!(newer.to_string(), "entry kind user.created has version 2, newer than this build knows (1)");
+    let unknown = decode(&Stored { kind: "user.dreamed".into(), ..stored }).expect_err("refused");
+    assert_eq!(unknown.to_string(), "unknown entry kind user.dreamed");
+}
+
+#[test]
+fn a_body_of_another_shape_is_refused_by_name() {
+    let stored = sample(samples().remove(0)).encode().expect("encodes");
+    for body in
+        ["", "[]", "{\"event\":{\"kind\":\"user.created\"}}", "{\"event\":{\"kind\":\"x\",\"data\":{}}}"]
+    {
+        let error = decode(&Stored { body: body.into(), ..stored.clone() }).expect_err("refused");
+        assert!(error.to_string().starts_with("entry kind user.created: "), "{error}");
+    }
+}
+
+#[test]
+fn the_schemas_are_the_types() {
+    let folder = root().join("schemas/entries");
+    let mut expected = vec![];
+    for kind in kinds() {
+        let version = current_version(kind).expect("known");
+        let mut schema = schema_of(kind).expect("known");
+        schema.insert("$id".to_owned(), format!("{kind}.v{version}").into());
+        schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+        let text = serde_json::to_string_pretty(&schema).expect("a schema is JSON") + "\n";
+        let path = folder.join(format!("{kind}.v{version}.json"));
+        if updating() {
+            fs::write(&path, &text).expect("writes");
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(found, text, "{} is stale: UPDATE_GOLDEN=1 cargo test schemas", path.display());
+        expected.push(path);
+    }
+    // A schema of an older version stays, beside its upcast.
+    assert!(files(&folder).len() >= expected.len());
+}
+
+#[test]
+fn the_golden_entries_fit_their_schemas_required_fields() {
+    for event in samples() {
+        let kind = event.kind();
+        let stored = sample(event).encode().expect("encodes");
+        let body: Value = serde_json::from_slice(&stored.body).expect("JSON");
+        let schema = Value::from(schema_of(kind).expect("known"));
+        for field in schema["required"].as_array().into_iter().flatten() {
+            let name = field.as_str().expect("a name");
+            assert!(body["event"]["data"].get(name).is_some(), "{kind} lacks {name}");
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).expect("a folder").map(|found| found.expect("an entry").path()).collect()
+}
