@@ -1,0 +1,263 @@
+//! Checkpoints: bookmark, look back, fork (`journal.md` 5).
+
+use axum::Json;
+use axum::extract::Path;
+use axum::response::IntoResponse;
+use serde::{Deserialize, Serialize};
+use taffrail_domain::checkpoint::{
+    AsOf, Checkpoint, CheckpointCommand, CheckpointDraft, CheckpointEvent, Snapshot,
+};
+use taffrail_domain::{
+    CheckpointId, CrewId, Entry, EntryId, Event, MissionId, Offset, Rejection, Severity, Text, UserId,
+    Workspace, WorkspaceId,
+};
+use taffrail_projections::WorkspaceWorld;
+
+use super::body::Sent;
+use super::caller::Member;
+use super::gate::{ReadCheckpoints, WriteCheckpoints};
+use super::problem::Problem;
+use super::query::Query;
+use super::state::entry_of_its_life;
+use super::time::{Millis, Seconds};
+use super::written::Written;
+
+const PAGE_DEFAULT: usize = 50;
+const PAGE_MAX: usize = 200;
+/// Most diverged entries that are listed; all are counted (ruling R11).
+const DIVERGENCE_LISTED_MAX: usize = 10_000;
+
+/// A checkpoint on the wire: what is empty is left out.
+#[derive(Serialize)]
+struct CheckpointView {
+    id: CheckpointId,
+    workspace_id: WorkspaceId,
+    crew_id: CrewId,
+    mission_id: MissionId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<Text>,
+    journal_cursor: EntryId,
+    state: Snapshot,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fork_of: Option<CheckpointId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created_by: Option<UserId>,
+    created_at: Seconds,
+}
+
+/// A mission's checkpoints.
+#[derive(Serialize)]
+struct ListView {
+    mission_id: MissionId,
+    checkpoints: Vec<CheckpointView>,
+    count: usize,
+}
+
+/// What a restore tells; it changes nothing.
+#[derive(Serialize)]
+struct RestoreView {
+    checkpoint: CheckpointView,
+    journal_cursor: EntryId,
+    warn_divergence: Vec<String>,
+    diverged_entries: Vec<DivergedView>,
+    divergence_count: usize,
+    divergence_truncated: bool,
+}
+
+/// One entry behind the checkpoint.
+#[derive(Serialize)]
+struct DivergedView {
+    id: EntryId,
+    entry_type: Text,
+    severity: Severity,
+    ts: Millis,
+    summary: Text,
+}
+
+/// What a fork made.
+#[derive(Serialize)]
+struct ForkView {
+    new_mission_id: MissionId,
+    new_checkpoint_id: CheckpointId,
+}
+
+/// Body of fork.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct ForkDraft {
+    label: Option<String>,
+}
+
+/// `GET /api/v1/missions/{mission}/checkpoints`: newest first; a limit outside 1–200 is 50.
+pub(super) async fn list_checkpoints(
+    member: Member<ReadCheckpoints>,
+    Path(mission): Path<MissionId>,
+    query: Query,
+) -> Result<impl IntoResponse, Problem> {
+    let world = member.world();
+    world.state.bookmarkable(&mission)?;
+    let limit = query.number("limit").and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|limit| (1..=PAGE_MAX).contains(limit)).unwrap_or(PAGE_DEFAULT);
+    let ids = world.board.checkpoints(&mission).take(limit);
+    let checkpoints: Vec<_> = ids
+        .filter_map(|id| world.state.checkpoints.get(id))
+        .map(|checkpoint| CheckpointView::of(checkpoint, &member.id))
+        .collect();
+    let count = checkpoints.len();
+    Ok(Json(ListView { mission_id: mission, checkpoints, count }))
+}
+
+/// `POST /api/v1/missions/{mission}/checkpoints`: the mission is looked at before the body.
+pub(super) async fn create_checkpoint(
+    member: Member<WriteCheckpoints>,
+    Path(mission): Path<MissionId>,
+    sent: Sent,
+) -> Result<impl IntoResponse, Problem> {
+    let draft = sent.optional_json::<CheckpointDraft>();
+    let at = match draft.as_ref().ok().and_then(|draft| draft.at.as_deref()) {
+        Some(entry) => Some(as_of(&member, &mission, entry).await?),
+        None => None,
+    };
+    let done = member.execute(CheckpointCommand::Create { mission, draft, at }, &sent).await?;
+    let id = done.entries.first().map(|entry| entry.subject.clone()).ok_or_else(Problem::internal)?;
+    let view = CheckpointView::find(&done.world.state, &(&*id).into(), &member.id)?;
+    Ok(Written::created(&done, view))
+}
+
+/// The mission at a past entry, folded before the queue: the past cannot change. What is wrong with
+/// the entry is the decider's to say, in its turn.
+async fn as_of(
+    member: &Member<WriteCheckpoints>,
+    mission: &MissionId,
+    entry: &str,
+) -> Result<Result<AsOf, Rejection>, Problem> {
+    let world = member.world();
+    let Some(offset) = world.public_offset(entry) else {
+        return Ok(Err(Rejection::not_found("entry.not_found", "entry not found")));
+    };
+    if let Err(rejection) = entry_of_its_life(&world, mission, offset) {
+        return Ok(Err(rejection));
+    }
+    let then = member.app.mission_as_of(&world, mission, offset).await?;
+    let then = then.map(|mission| AsOf { offset, mission });
+    Ok(then.ok_or_else(|| Rejection::not_found("mission.not_found", "mission not found")))
+}
+
+/// `GET /api/v1/checkpoints/{checkpoint}`
+pub(super) async fn get_checkpoint(
+    member: Member<ReadCheckpoints>,
+    Path(checkpoint): Path<CheckpointId>,
+) -> Result<impl IntoResponse, Problem> {
+    Ok(Json(CheckpointView::find(&member.world().state, &checkpoint, &member.id)?))
+}
+
+/// `POST /api/v1/checkpoints/{checkpoint}/restore`: a body is not looked at, and nothing is restored.
+pub(super) async fn restore_checkpoint(
+    member: Member<WriteCheckpoints>,
+    Path(id): Path<CheckpointId>,
+    sent: Sent,
+) -> Result<impl IntoResponse, Problem> {
+    let done = member.execute(CheckpointCommand::Restore { checkpoint: id.clone() }, &sent).await?;
+    let decided_at = done.entries.first().map(|entry| entry.offset).ok_or_else(Problem::internal)?;
+    let checkpoint = done.world.state.checkpoint(&id)?;
+    let diverged = divergence(&done.world, checkpoint, decided_at);
+    let divergence_count = diverged.len();
+    let listed = diverged.into_iter().take(DIVERGENCE_LISTED_MAX).collect();
+    let entries = member.entries(&done.world, listed).await?;
+    let diverged_entries: Vec<_> =
+        entries.iter().filter_map(|entry| DivergedView::of(entry, &done.world)).collect();
+    let view = RestoreView {
+        journal_cursor: checkpoint.cursor,
+        checkpoint: CheckpointView::of(checkpoint, &member.id),
+        warn_divergence: diverged_entries.iter().map(DivergedView::as_warning).collect(),
+        diverged_entries,
+        divergence_count,
+        divergence_truncated: divergence_count > DIVERGENCE_LISTED_MAX,
+    };
+    Ok(Written::ok(&done, view))
+}
+
+/// What had diverged when the restore was decided, however much later it is read: oldest first.
+fn divergence(world: &WorkspaceWorld, checkpoint: &Checkpoint, decided_at: Offset) -> Vec<Offset> {
+    let history = world.state.histories.get(&checkpoint.mission_id);
+    let after = history.into_iter().flat_map(|history| history.divergence(checkpoint.diverges_after));
+    after.take_while(|offset| *offset < decided_at).collect()
+}
+
+/// `POST /api/v1/checkpoints/{checkpoint}/fork`
+pub(super) async fn fork_checkpoint(
+    member: Member<WriteCheckpoints>,
+    Path(checkpoint): Path<CheckpointId>,
+    sent: Sent,
+) -> Result<impl IntoResponse, Problem> {
+    let ForkDraft { label } = sent.optional_json()?;
+    let world = member.world();
+    let source = match world.state.checkpoints.get(&checkpoint) {
+        Some(found) => member.app.mission_as_of(&world, &found.mission_id, found.boundary).await?,
+        None => None,
+    };
+    let done = member.execute(CheckpointCommand::Fork { checkpoint, label, source }, &sent).await?;
+    let view = done.entries.iter().find_map(ForkView::of).ok_or_else(Problem::internal)?;
+    Ok(Written::created(&done, view))
+}
+
+/// `DELETE /api/v1/checkpoints/{checkpoint}`
+pub(super) async fn delete_checkpoint(
+    member: Member<WriteCheckpoints>,
+    Path(checkpoint): Path<CheckpointId>,
+    sent: Sent,
+) -> Result<impl IntoResponse, Problem> {
+    let done = member.execute(CheckpointCommand::Delete { checkpoint }, &sent).await?;
+    Ok(Written::gone(&done))
+}
+
+impl CheckpointView {
+    fn find(state: &Workspace, id: &CheckpointId, workspace: &WorkspaceId) -> Result<Self, Problem> {
+        Ok(Self::of(state.checkpoint(id)?, workspace))
+    }
+
+    fn of(checkpoint: &Checkpoint, workspace: &WorkspaceId) -> Self {
+        Self {
+            id: checkpoint.id.clone(),
+            workspace_id: workspace.clone(),
+            crew_id: checkpoint.crew_id.clone(),
+            mission_id: checkpoint.mission_id.clone(),
+            label: checkpoint.label.clone(),
+            journal_cursor: checkpoint.cursor,
+            state: checkpoint.state.clone(),
+            fork_of: checkpoint.fork_of.clone(),
+            created_by: checkpoint.created_by.clone(),
+            created_at: Seconds(checkpoint.created_at),
+        }
+    }
+}
+
+impl DivergedView {
+    fn of(entry: &Entry, world: &WorkspaceWorld) -> Option<Self> {
+        let face = entry.face.as_ref()?;
+        Some(Self {
+            id: world.entry_id(entry.offset),
+            entry_type: face.entry_type.clone(),
+            severity: face.severity,
+            ts: Millis(entry.time),
+            summary: face.summary.clone(),
+        })
+    }
+
+    /// As the seed shows it.
+    fn as_warning(&self) -> String {
+        format!("{} at {}", self.entry_type, self.id)
+    }
+}
+
+impl ForkView {
+    fn of(entry: &Entry) -> Option<Self> {
+        match &entry.event {
+            Some(Event::Checkpoint(CheckpointEvent::Forked(forked))) => Some(Self {
+                new_mission_id: (&*entry.subject).into(),
+                new_checkpoint_id: forked.new_checkpoint.clone(),
+            }),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The journal: list, count, one entry (`journal.md` 2.1, 3.1–3.3).
+
+use axum::Json;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+use taffrail_domain::{
+    ActorType, AgentId, CrewId, Entry, EntryId, Face, Json as Object, MissionId, Offset, Priority, Severity,
+    WorkspaceId,
+};
+use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
+
+use super::caller::Member;
+use super::gate::ReadJournal;
+use super::problem::Problem;
+use super::query::Query;
+use super::time::{self, Millis};
+
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: i64 = 500;
+const SEARCH_BYTES_MAX: usize = 200;
+
+/// An entry on the wire: what is empty is left out.
+#[derive(Serialize)]
+pub(super) struct EntryView<'a> {
+    id: EntryId,
+    workspace_id: &'a WorkspaceId,
+    ts: Millis,
+    entry_type: &'a str,
+    severity: Severity,
+    priority: Priority,
+    actor_type: ActorType,
+    summary: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crew_id: Option<&'a CrewId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_id: Option<&'a AgentId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mission_id: Option<&'a MissionId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    actor_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<&'a Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refs: Option<&'a Object>,
+}
+
+/// One page of entries.
+#[derive(Serialize)]
+struct PageView<'a> {
+    entries: Vec<EntryView<'a>>,
+    next_cursor: String,
+    count: usize,
+}
+
+/// `GET /api/v1/journal`
+pub(super) async fn list_entries(member: Member<ReadJournal>, query: Query) -> Result<Response, Problem> {
+    let world = member.world();
+    let mut filter = filter(&query, &world)?;
+    let order = order(&query)?;
+    go_on_behind(cursor(&query, &world)?, order, &mut filter);
+    let limit = limit(&query)?;
+    let offsets = world.timeline.select(&filter, order, limit, &world.state);
+    let entries = member.entries(&world, offsets).await?;
+    // A full page may have a next one; only reading it tells.
+    let last = entries.last().filter(|_| entries.len() == limit);
+    let next_cursor = last.map(|last| format!("{}|{}", Millis(last.time), world.entry_id(last.offset)));
+    let views: Vec<_> = entries.iter().filter_map(|entry| EntryView::of(entry, &world, &member.id)).collect();
+    let count = views.len();
+    let page = PageView { entries: views, next_cursor: next_cursor.unwrap_or_default(), count };
+    Ok(Json(page).into_response())
+}
+
+/// `GET /api/v1/journal/count`: the same filters; where a page would begin does not matter.
+pub(super) async fn count_entries(member: Member<ReadJournal>, query: Query) -> Result<Json<Value>, Problem> {
+    let world = member.world();
+    let filter = filter(&query, &world)?;
+    Ok(Json(json!({ "total": world.timeline.count(&filter, &world.state) })))
+}
+
+/// `GET /api/v1/journal/{entry}`
+pub(super) async fn get_entry(
+    member: Member<ReadJournal>,
+    Path(entry): Path<String>,
+) -> Result<Response, Problem> {
+    let world = member.world();
+    let offset = member.public_offset(&world, &entry)?;
+    let entries = member.entries(&world, vec![offset]).await?;
+    let view = entries.first().and_then(|entry| EntryView::of(entry, &world, &member.id));
+    Ok(Json(view.ok_or_else(Problem::internal)?).into_response())
+}
+
+impl<'a> EntryView<'a> {
+    /// `None` for an entry that the public does not see.
+    fn of(entry: &'a Entry, world: &WorkspaceWorld, workspace: &'a WorkspaceId) -> Option<Self> {
+        let face: &Face = entry.face.as_ref()?;
+        Some(Self {
+            id: world.entry_id(entry.offset),
+            workspace_id: workspace,
+            ts: Millis(entry.time),
+            entry_type: &face.entry_type,
+            severity: face.severity,
+            priority: world.timeline.priority(entry.offset),
+            actor_type: face.actor_type,
+            summary: &face.summary,
+            crew_id: face.crew_id.as_ref(),
+            agent_id: face.agent_id.as_ref(),
+            mission_id: face.mission_id.as_ref(),
+            actor_id: face.actor_id.as_deref(),
+            trace_id: face.trace_id.as_deref(),
+            payload: Some(&face.payload).filter(|payload| !payload.is_empty()),
+            refs: Some(&face.refs).filter(|refs| !refs.is_empty()),
+        })
+    }
+}
+
+/// All conditions but the place of the page, in the order of the API page.
+fn filter(query: &Query, world: &WorkspaceWorld) -> Result<Filter, Problem> {
+    let one_or_many = |one: &str, many: &str| {
+        let list = query.list(many);
+        if list.is_empty() { query.text(one).map(str::to_owned).into_iter().collect() } else { list }
+    };
+    let text = |name: &str| query.text(name).map(str::to_owned);
+    let filter = Filter {
+        crews: one_or_many("crew_id", "crew_ids"),
+        agents: one_or_many("agent_id", "agent_ids"),
+        mission: text("mission_id"),
+        trace: text("trace_id"),
+        run: text("run_id"),
+        types: query.list("entry_type"),
+        types_excluded: query.list("exclude_entry_type"),
+        severities: query.list("severity"),
+        actor_types: query.list("actor_type"),
+        priorities: priorities(query)?,
+        since: query.text("since").map(|text| bound("since", text, time::not_before)).transpose()?,
+        until: query.text("until").map(|text| bound("until", text, time::not_after)).transpose()?,
+        after: after(query, world)?,
+        before: None,
+    };
+    refuse_search(query)?;
+    Ok(filter)
+}
+
+fn priorities(query: &Query) -> Result<Vec<Priority>, Problem> {
+    let words = query.list("priority").into_iter();
+    words
+        .map(|word| {
+            Priority::parse(&word).ok_or_else(|| {
+                let detail = format!("priority must be one of normal|high|pin|permanent (got {word:?})");
+                Problem::invalid("journal.priority", detail)
+            })
+        })
+        .collect()
+}
+
+fn bound<T>(name: &str, text: &str, read: impl FnOnce(&str) -> Result<T, jiff::Error>) -> Result<T, Problem> {
+    read(text).map_err(|error| Problem::invalid("journal.bad_time", format!("bad {name}: {error}")))
+}
+
+/// Search comes with the issue tracker's; until then a wish for it is refused, not ignored.
+fn refuse_search(query: &Query) -> Result<(), Problem> {
+    let wanted = query.text("q").unwrap_or_default().trim();
+    if wanted.len() > SEARCH_BYTES_MAX {
+        return Err(Problem::invalid("journal.q_too_long", "q parameter exceeds 200 characters"));
+    }
+    if !wanted.is_empty() {
+        return Err(Problem::invalid("journal.search_unavailable", "q: full-text search is not available"));
+    }
+    Ok(())
+}
+
+/// Additive: only what stands behind this entry (`journal.md` 11.2).
+fn after(query: &Query, world: &WorkspaceWorld) -> Result<Option<Offset>, Problem> {
+    let Some(text) = query.text("after") else { return Ok(None) };
+    let place = place(text, world);
+    place.map(Some).ok_or_else(|| Problem::invalid("journal.bad_after", "bad after"))
+}
+
+fn order(query: &Query) -> Result<Order, Problem> {
+    match query.text("order") {
+        None | Some("desc") => Ok(Order::NewestFirst),
+        Some("asc") => Ok(Order::OldestFirst),
+        Some(_) => Err(Problem::invalid("journal.order", "order must be asc or desc")),
+    }
+}
+
+/// `<ts>|<id>` from a previous page; the id alone says where (ruling R5).
+fn cursor(query: &Query, world: &WorkspaceWorld) -> Result<Option<Offset>, Problem> {
+    let Some(text) = query.text("cursor") else { return Ok(None) };
+    let id = text.rsplit_once('|').map_or(text, |(_, id)| id);
+    let place = place(id, world);
+    place.map(Some).ok_or_else(|| Problem::invalid("journal.bad_cursor", "bad cursor"))
+}
+
+/// A position in this workspace's log; a foreign one is none.
+fn place(id: &str, world: &WorkspaceWorld) -> Option<Offset> {
+    EntryId::parse(id).filter(|id| id.log == world.log()).map(|id| id.offset)
+}
+
+/// The next page lies on the far side of the cursor, whichever way the list runs.
+fn go_on_behind(cursor: Option<Offset>, order: Order, filter: &mut Filter) {
+    match order {
+        Order::NewestFirst => filter.before = cursor,
+        Order::OldestFirst => filter.after = filter.after.max(cursor),
+    }
+}
+
+fn limit(query: &Query) -> Result<usize, Problem> {
+    if query.text("limit").is_none() {
+        return Ok(PAGE_DEFAULT);
+    }
+    let limit = query.number("limit").filter(|limit| (1..=PAGE_MAX).contains(limit));
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    limit.ok_or_else(|| Problem::invalid("journal.limit", "limit must be 1..500"))
+}

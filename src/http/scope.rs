@@ -1,0 +1,173 @@
+//! What a CLI token may do: its scopes as a set of powers (`platform.md` 2.2).
+//!
+//! A token without scopes may do all that its user may. Scopes only narrow: the role counts as well.
+
+use std::ops::BitOr;
+
+use taffrail_domain::Text;
+use taffrail_domain::roster::Role;
+
+/// A group of routes that a scope opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Area {
+    Agents,
+    Crews,
+    Missions,
+    Checkpoints,
+    Journal,
+    Credentials,
+    Skills,
+    Webhooks,
+    Issues,
+    Workspace,
+}
+
+/// Reading or changing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Read,
+    Write,
+}
+
+/// A set of (area, verb): one bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Powers(u32);
+
+/// Bits of one verb; the areas fit well inside.
+const READ_BITS: u32 = 0x0000_ffff;
+
+impl Powers {
+    const NONE: Self = Self(0);
+    const ALL: Self = Self(u32::MAX);
+    const READ_ALL: Self = Self(READ_BITS);
+
+    fn of(area: Area, verb: Verb) -> Self {
+        let bit = match verb {
+            Verb::Read => area as u32,
+            Verb::Write => area as u32 + READ_BITS.count_ones(),
+        };
+        Self(1 << bit)
+    }
+
+    fn writing(areas: &[Area]) -> Self {
+        areas.iter().map(|area| Self::of(*area, Verb::Write)).fold(Self::NONE, Self::bitor)
+    }
+
+    fn reading(areas: &[Area]) -> Self {
+        areas.iter().map(|area| Self::of(*area, Verb::Read)).fold(Self::NONE, Self::bitor)
+    }
+
+    fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What one scope opens; `None` is a word that is no scope.
+    ///
+    /// The old scopes opened every read, since reads were not checked; they still do. The ones we
+    /// add open what they name: `missions:*` the missions with their tasks, checkpoints and states.
+    pub(super) fn of_scope(scope: &str) -> Option<Self> {
+        use Area::{Agents, Checkpoints, Credentials, Crews, Issues, Journal, Missions, Skills, Webhooks};
+        let (name, action) = match scope {
+            "*" => return Some(Self::ALL),
+            "*:read" => return Some(Self::READ_ALL),
+            "agents:run" => return Some(Self::READ_ALL),
+            "workspace:admin" => ("workspace", "*"),
+            _ => scope.split_once(':')?,
+        };
+        let (areas, is_old): (&[Area], bool) = match name {
+            "agents" => (&[Agents], true),
+            "crews" => (&[Crews, Missions, Issues], true),
+            "credentials" => (&[Credentials], true),
+            "skills" => (&[Skills], true),
+            "webhooks" => (&[Webhooks], true),
+            "workspace" if action != "write" => (&[Area::Workspace, Checkpoints, Issues, Journal], true),
+            "missions" => (&[Missions, Checkpoints], false),
+            "issues" => (&[Issues], false),
+            "journal" if action == "read" => (&[Journal], false),
+            _ => return None,
+        };
+        match action {
+            "read" => Some(Self::reading(areas)),
+            "write" | "*" if is_old => Some(Self::writing(areas) | Self::READ_ALL),
+            "write" | "*" => Some(Self::writing(areas) | Self::reading(areas)),
+            _ => None,
+        }
+    }
+
+    /// What a token's scopes open together. A stored word that is no scope opens nothing.
+    pub(super) fn of_scopes(scopes: Option<&[Text]>) -> Self {
+        let Some(scopes) = scopes else { return Self::ALL };
+        scopes.iter().filter_map(|scope| Self::of_scope(scope)).fold(Self::NONE, Self::bitor)
+    }
+
+    pub(super) fn allow(self, area: Area, verb: Verb) -> bool {
+        self.contains(Self::of(area, verb))
+    }
+
+    /// Whether nothing in `child` goes beyond this.
+    pub(super) fn cover(self, child: Self) -> bool {
+        self.contains(child)
+    }
+}
+
+impl BitOr for Powers {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// The least role that may hand out a scope.
+pub(super) fn role_for(scope: &str) -> Role {
+    match scope {
+        "*" | "workspace:*" | "workspace:admin" => Role::Admin,
+        _ if scope.ends_with(":read") => Role::Viewer,
+        _ => Role::Manager,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn powers(scope: &str) -> Powers {
+        Powers::of_scope(scope).expect("a scope")
+    }
+
+    #[test]
+    fn old_write_scopes_open_their_routes_and_every_read() {
+        assert!(powers("crews:write").allow(Area::Missions, Verb::Write));
+        assert!(powers("crews:write").allow(Area::Journal, Verb::Read));
+        assert!(!powers("crews:write").allow(Area::Checkpoints, Verb::Write));
+        assert!(!powers("crews:write").allow(Area::Agents, Verb::Write));
+        assert!(powers("workspace:admin").allow(Area::Checkpoints, Verb::Write));
+    }
+
+    #[test]
+    fn new_scopes_open_only_what_they_name() {
+        assert!(powers("missions:write").allow(Area::Checkpoints, Verb::Write));
+        assert!(!powers("missions:write").allow(Area::Agents, Verb::Read));
+        assert!(powers("crews:read").allow(Area::Crews, Verb::Read));
+        assert!(!powers("crews:read").allow(Area::Crews, Verb::Write));
+        assert!(powers("*:read").allow(Area::Workspace, Verb::Read));
+        assert!(!powers("*:read").allow(Area::Workspace, Verb::Write));
+    }
+
+    #[test]
+    fn a_narrower_scope_is_covered_and_a_wider_one_is_not() {
+        assert!(powers("crews:write").cover(powers("crews:read")));
+        assert!(!powers("crews:read").cover(powers("crews:write")));
+        assert!(!powers("crews:write").cover(powers("missions:write")));
+        assert!(powers("*").cover(Powers::of_scopes(None)));
+    }
+
+    #[test]
+    fn a_word_that_is_no_scope_opens_nothing() {
+        for word in ["", "crews", "crews:", "crews:delete", "workspace:write", "journal:write", "users:read"]
+        {
+            assert_eq!(Powers::of_scope(word), None, "{word}");
+        }
+        assert!(!Powers::of_scopes(Some(&["nonsense".into()])).allow(Area::Crews, Verb::Read));
+    }
+}

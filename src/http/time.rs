@@ -1,0 +1,83 @@
+//! Times on the wire: RFC 3339 in UTC, always with `Z` and a fixed number of digits.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+use taffrail_domain::Time;
+
+/// Second precision: resources (`missions.md` 1.4).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seconds(pub(super) Time);
+
+/// Millisecond precision: the journal (`journal.md` 1.3).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Millis(pub(super) Time);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.0}", timestamp(self.0))
+    }
+}
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", timestamp(self.0))
+    }
+}
+
+impl Serialize for Seconds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A time past the year 9999 shows as the last one that has a text.
+fn timestamp(time: Time) -> Timestamp {
+    i64::try_from(time.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// The first millisecond not before an RFC 3339 time: how `since` rounds.
+pub(super) fn not_before(text: &str) -> Result<Time, jiff::Error> {
+    let time: Timestamp = text.parse()?;
+    let whole = time.subsec_nanosecond() % 1_000_000 == 0;
+    Ok(from_epoch(time.as_millisecond() + i64::from(!whole && time.as_nanosecond() >= 0)))
+}
+
+/// The last millisecond not after an RFC 3339 time: how `until` and a point in time round.
+pub(super) fn not_after(text: &str) -> Result<Time, jiff::Error> {
+    let time: Timestamp = text.parse()?;
+    Ok(from_epoch(time.as_millisecond()))
+}
+
+/// No entry is older than the epoch, so every earlier time bounds the journal alike.
+fn from_epoch(ms: i64) -> Time {
+    Time(u64::try_from(ms).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_show_seconds_and_the_journal_milliseconds() {
+        let time = Time(1_700_000_000_999);
+        assert_eq!(Seconds(time).to_string(), "2023-11-14T22:13:20Z");
+        assert_eq!(Millis(time).to_string(), "2023-11-14T22:13:20.999Z");
+        assert_eq!(Millis(Time(1_700_000_000_000)).to_string(), "2023-11-14T22:13:20.000Z");
+    }
+
+    #[test]
+    fn a_time_between_two_milliseconds_rounds_inwards() {
+        assert_eq!(not_before("2023-11-14T22:13:20.0001Z").ok(), Some(Time(1_700_000_000_001)));
+        assert_eq!(not_after("2023-11-14T22:13:20.0009Z").ok(), Some(Time(1_700_000_000_000)));
+        assert_eq!(not_before("2023-11-14T23:13:20+01:00").ok(), Some(Time(1_700_000_000_000)));
+        assert!(not_before("yesterday").is_err());
+    }
+}
