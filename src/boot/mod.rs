@@ -1,70 +1,301 @@
 //! One running instance: opened from its data directory, drained at its end.
+//!
+//! ```text
+//! snapshots -> journal opens, proves, streams frames -> folds -> writers -> follow-ups, vault swept -> ready
+//! ```
 
 mod account;
+mod accounts;
+mod folds;
+mod history;
+mod options;
+mod replay;
+mod upkeep;
+mod workspaces;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
-use taffrail_domain::mission::Mission;
-use taffrail_domain::{Entry, LogTag, MissionId, Offset, Time, TokenId, UserId, WorkspaceId};
-use taffrail_journal::{Journal, ReadError, Request};
-use taffrail_projections::{InstanceWorld, WorkspaceWorld};
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use taffrail_domain::{LogTag, Time};
+use taffrail_journal::{Journal, Position, SegmentJournal};
+use taffrail_projections::{InstanceWorld, WorkspaceWorld, World};
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, spawn_blocking};
 
 pub use account::{Account, AccountError, AuthError, Bootstrapped, IssuedToken, Session, TokenWish};
+pub use options::{BootError, Options};
 
+use crate::snapshot::Snapshots;
 use crate::vault::Vault;
-use crate::writer::{Executed, ExecuteError, Writer};
+use crate::writer::{self, Alarm, Running, Surroundings, Writer};
+use folds::{Folds, log_id};
+use upkeep::Upkeep;
 
-/// How an instance is opened.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The data directory.
-    pub data: PathBuf,
-    /// Start although the clock is more than 24 h behind the last entry.
-    pub accept_clock: bool,
-}
-
-/// Why an instance did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum BootError {}
+/// A boot replay longer than this is worth a snapshot at once.
+const SNAPSHOT_AFTER_ENTRIES: u64 = 100_000;
+/// How long the shelver may work on at a drain; the next start shelves the rest.
+const SHELVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything one running instance has.
 pub struct Taffrail {
-    journal: Arc<dyn Journal>,
-    instance: Writer<InstanceWorld>,
+    surroundings: Surroundings,
+    store: Option<Store>,
     vault: Vault,
+    instance: Writer<InstanceWorld>,
+    workspaces: RwLock<HashMap<LogTag, Writer<WorkspaceWorld>>>,
+    /// When bootstrap closes by itself.
+    bootstrap_until: Option<Instant>,
+    /// The writers' tasks.
+    running: Mutex<Vec<Running>>,
+    /// Work that must not end half-way because its caller went away.
+    errands: Mutex<JoinSet<()>>,
+    upkeep: Mutex<Option<Upkeep>>,
 }
 
-#[expect(unused_variables, clippy::unimplemented, reason = "signatures first")]
+/// What belongs to a journal on a disk.
+struct Store {
+    journal: Arc<SegmentJournal>,
+    snapshots: Snapshots,
+}
+
+impl std::fmt::Debug for Taffrail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Taffrail(…)")
+    }
+}
+
 impl Taffrail {
-    /// Opens the data directory, folds what the journal says and starts the writers.
-    pub async fn open(options: Options) -> Result<Arc<Self>, BootError> { unimplemented!() }
-    /// Takes no more commands, finishes those under way, writes snapshots.
-    pub async fn drain(&self) { unimplemented!() }
+    /// Opens a data directory: folds what the journal says, finishes what a crash left half done and
+    /// starts the writers.
+    ///
+    /// # Errors
+    /// See [`BootError`].
+    pub async fn open(options: Options) -> Result<Arc<Self>, BootError> {
+        let started = Instant::now();
+        std::fs::create_dir_all(&options.data).map_err(BootError::io("make the data directory"))?;
+        let snapshots = Snapshots::open(&options.data).map_err(BootError::io("open the snapshots"))?;
+        let (journal, folds) = replay::from_data(&options, &snapshots).await?;
+        let store = Store { journal: Arc::new(journal), snapshots };
+        let journal: Arc<dyn Journal> = Arc::clone(&store.journal) as _;
+        tracing::info!(
+            entries = folds.replayed,
+            workspaces = folds.workspaces.len(),
+            elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "the journal is folded"
+        );
+        Self::start(options, journal, Some(store), folds).await
+    }
+
+    /// As [`Taffrail::open`], on a journal that is open already; nothing but the vault is kept in the
+    /// data directory.
+    ///
+    /// # Errors
+    /// See [`BootError`].
+    pub async fn open_on(options: Options, journal: Arc<dyn Journal>) -> Result<Arc<Self>, BootError> {
+        let folds = replay::from_journal(&journal).await?;
+        Self::start(options, journal, None, folds).await
+    }
+
+    async fn start(
+        options: Options,
+        journal: Arc<dyn Journal>,
+        store: Option<Store>,
+        folds: Folds,
+    ) -> Result<Arc<Self>, BootError> {
+        let data = options.data.clone();
+        let vault = spawn_blocking(move || Vault::open(&data)).await.map_err(|_| BootError::Panicked)?;
+        let vault = vault.map_err(BootError::io("open the vault"))?;
+        for log in journal.logs().await? {
+            folds.check(LogTag(log.0), journal.position(log))?;
+        }
+        let alarm = Alarm::default();
+        let surroundings = Surroundings { journal, clock: options.clock, alarm };
+        let (instance, running) = writer::start(folds.instance.clone(), &surroundings);
+        let app = Arc::new(Self {
+            surroundings,
+            store,
+            vault,
+            instance,
+            workspaces: RwLock::default(),
+            bootstrap_until: options.bootstrap_window.map(|window| Instant::now() + window),
+            running: Mutex::new(vec![running]),
+            errands: Mutex::default(),
+            upkeep: Mutex::default(),
+        });
+        app.save_long_replays(&folds);
+        app.start_workspaces(folds.workspaces).await?;
+        app.sweep_vault().await?;
+        *lock(&app.upkeep) = Some(Upkeep::start(&app));
+        Ok(app)
+    }
+
+    /// Removes what a crash left in the vault without its fact.
+    async fn sweep_vault(&self) -> Result<(), BootError> {
+        let world = self.instance.world();
+        let (users, tokens) = (&world.state.users, &world.state.tokens);
+        let swept = self.vault.sweep(|user| users.contains_key(user), |token| tokens.contains_key(token));
+        let swept = swept.await.map_err(BootError::io("sweep the vault"))?;
+        if swept > 0 {
+            tracing::info!(files = swept, "files without a fact were removed from the vault");
+        }
+        Ok(())
+    }
+
+    /// Step 12: takes no more commands, answers those that wait, seals the journal and writes
+    /// snapshots. A second call finds nothing to do.
+    pub async fn drain(&self) {
+        let mut errands = std::mem::take(&mut *lock(&self.errands));
+        while errands.join_next().await.is_some() {}
+        let running = std::mem::take(&mut *lock(&self.running));
+        for writer in running {
+            writer.stop().await;
+        }
+        let upkeep = lock(&self.upkeep).take();
+        if let Some(upkeep) = upkeep {
+            upkeep.stop().await;
+        }
+        self.flush_vault().await;
+        let Some(store) = &self.store else { return };
+        let journal = Arc::clone(&store.journal);
+        match spawn_blocking(move || journal.drain(SHELVE_PATIENCE)).await {
+            Ok(drained) => tracing::info!(drained.shelved, drained.sealed, "the journal is drained"),
+            Err(error) => tracing::error!(%error, "the journal could not be drained"),
+        }
+        if self.surroundings.alarm.reason().is_none() {
+            self.save_all(store).await;
+        }
+    }
+
+    /// Writes every log's world down, if it stands where the journal ends.
+    async fn save_all(&self, store: &Store) {
+        let worlds: Vec<_> = self.open_writers().iter().map(Writer::world).collect();
+        let save = Save::new(store);
+        let instance = self.instance.world();
+        let saved = spawn_blocking(move || {
+            save.world(&*instance);
+            worlds.iter().for_each(|world| save.world(&**world));
+        });
+        if let Err(error) = saved.await {
+            tracing::error!(%error, "snapshots could not be written");
+        }
+    }
+
+    /// After a long replay the next start shall be short even if this process is killed.
+    fn save_long_replays(&self, folds: &Folds) {
+        let Some(store) = &self.store else { return };
+        if folds.replayed <= SNAPSHOT_AFTER_ENTRIES {
+            return;
+        }
+        let save = Save::new(store);
+        let (instance, workspaces) = (folds.instance.clone(), folds.workspaces.clone());
+        // The positions must be those of these worlds: no writer has started to append yet.
+        let positions: HashMap<LogTag, Position> = std::iter::once(LogTag::INSTANCE)
+            .chain(workspaces.keys().copied())
+            .map(|log| (log, store.journal.position(log_id(log))))
+            .collect();
+        lock(&self.errands).spawn_blocking(move || {
+            save.at(&positions, &instance);
+            workspaces.values().for_each(|world| save.at(&positions, world));
+        });
+    }
+
+    /// Waits until this process must end, and says why.
+    pub async fn failed(&self) -> String {
+        self.surroundings.alarm.raised().await
+    }
+
     /// The writer of the instance log.
-    pub fn instance(&self) -> &Writer<InstanceWorld> { &self.instance }
-    /// An open workspace's writer.
-    pub fn workspace(&self, id: &WorkspaceId) -> Option<Writer<WorkspaceWorld>> { unimplemented!() }
-    /// The writer of the workspace with this log.
-    pub fn workspace_of_log(&self, log: LogTag) -> Option<Writer<WorkspaceWorld>> { unimplemented!() }
-    /// The workspaces a person is a member of.
-    pub fn workspaces_of(&self, user: &UserId) -> Vec<(WorkspaceId, Writer<WorkspaceWorld>)> { unimplemented!() }
+    #[must_use]
+    pub fn instance(&self) -> &Writer<InstanceWorld> {
+        &self.instance
+    }
+
     /// The side store.
-    pub fn vault(&self) -> &Vault { &self.vault }
+    #[must_use]
+    pub fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
     /// The journal.
-    pub fn journal(&self) -> &Arc<dyn Journal> { &self.journal }
+    #[must_use]
+    pub fn journal(&self) -> &Arc<dyn Journal> {
+        &self.surroundings.journal
+    }
+
     /// The wall clock.
-    pub fn now(&self) -> Time { unimplemented!() }
-    /// Reads entries at these offsets of a log, in the order asked.
-    pub async fn entries_at(&self, log: LogTag, offsets: Vec<Offset>) -> Result<Vec<Entry>, ReadError> { unimplemented!() }
-    /// The mission's state after `point`: the fold of its changes, read from the journal. `None` if it did not exist then.
-    pub async fn mission_as_of(&self, world: &WorkspaceWorld, mission: &MissionId, point: Offset) -> Result<Option<Arc<Mission>>, ReadError> { unimplemented!() }
-    /// The first user, workspace and token (`platform.md` 5.1).
-    pub async fn bootstrap(&self, account: Account, request: Option<Request>) -> Result<Bootstrapped, AccountError> { unimplemented!() }
-    /// A further CLI token (`platform.md` 2.2).
-    pub async fn issue_token(&self, actor: &UserId, wish: TokenWish, request: Option<Request>) -> Result<IssuedToken, AccountError> { unimplemented!() }
-    /// Ends one of the caller's tokens.
-    pub async fn revoke_token(&self, actor: &UserId, token: &TokenId, request: Option<Request>) -> Result<Executed<InstanceWorld>, ExecuteError> { unimplemented!() }
-    /// The live token and user behind a bearer secret.
-    pub fn authenticate(&self, secret: &str) -> Result<Session, AuthError> { unimplemented!() }
+    #[must_use]
+    pub fn now(&self) -> Time {
+        (self.surroundings.clock)()
+    }
+
+    /// How far the clock is behind the last entry, in ms; new entries get that one's time until then.
+    #[must_use]
+    pub fn clock_behind_ms(&self) -> u64 {
+        let workspaces = self.open_writers().into_iter().map(|writer| writer.world().time());
+        let last = workspaces.fold(self.instance.world().time(), Time::max);
+        last.0.saturating_sub(self.now().0)
+    }
+
+    /// Does work to its end, even if whoever waits for it goes away. `None` if it panicked.
+    async fn errand<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        {
+            let mut errands = lock(&self.errands);
+            while errands.try_join_next().is_some() {}
+            errands.spawn(async move {
+                // The caller may have gone; the work is done all the same.
+                let _ = done.send(work.await);
+            });
+        }
+        result.await.ok()
+    }
+
+    async fn flush_vault(&self) {
+        if let Err(error) = self.vault.flush().await {
+            tracing::warn!(%error, "the times of last use could not be written");
+        }
+    }
+}
+
+/// Saves worlds of one store.
+struct Save {
+    journal: Arc<SegmentJournal>,
+    snapshots: Snapshots,
+}
+
+impl Save {
+    fn new(store: &Store) -> Self {
+        Self { journal: Arc::clone(&store.journal), snapshots: store.snapshots.clone() }
+    }
+
+    /// Saves a world at the journal's end.
+    fn world<W: World>(&self, world: &W) {
+        let position = self.journal.position(log_id(world.log()));
+        if world.head().0 == position.offset && position.offset > 0 {
+            self.save(position, world);
+        }
+    }
+
+    /// Saves a world at a position noted before.
+    fn at<W: World>(&self, positions: &HashMap<LogTag, Position>, world: &W) {
+        let position = positions.get(&world.log()).filter(|position| position.offset == world.head().0);
+        position.into_iter().for_each(|position| self.save(*position, world));
+    }
+
+    /// A snapshot that cannot be written costs the next start time, nothing else.
+    fn save<W: World>(&self, position: Position, world: &W) {
+        if let Err(error) = self.snapshots.save(self.journal.store_id(), position, world) {
+            tracing::warn!(log = world.log().0, %error, "a snapshot could not be written");
+        }
+    }
+}
+
+/// A lock whose holder panicked guards plain collections: they are whole all the same.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

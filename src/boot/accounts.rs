@@ -1,0 +1,250 @@
+//! Users and tokens: the vault first, then the fact, then the answer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use taffrail_domain::instance::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace};
+use taffrail_domain::{Actor, Mint, TokenId, UserId, WorkspaceId};
+use taffrail_journal::Request;
+use taffrail_projections::InstanceWorld;
+
+use super::{Account, AccountError, AuthError, Bootstrapped, IssuedToken, Session, Taffrail, TokenWish};
+use crate::mint::FreshIds;
+use crate::vault::{Profile, TokenSecret, normal_email};
+use crate::writer::{ExecuteError, Executed, Wish};
+
+/// Longest part of a slug that comes from an e-mail: with a hyphen and eight characters it is 50.
+const SLUG_STEM_MAX: usize = 41;
+const SLUG_ID_CHARS: usize = 8;
+
+impl Taffrail {
+    /// The first user, workspace and token of an empty instance (`platform.md` 5.1). Writes the vault,
+    /// one instance batch, then the workspace's first batch, before it answers.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn bootstrap(
+        self: &Arc<Self>,
+        account: Account,
+        request: Option<Request>,
+    ) -> Result<Bootstrapped, AccountError> {
+        let app = Arc::clone(self);
+        // Between its two logs it must not end because the client hung up.
+        let done = self.errand(async move { app.bootstrap_all(account, request).await }).await;
+        done.unwrap_or(Err(AccountError::Execute(ExecuteError::Panicked)))
+    }
+
+    async fn bootstrap_all(
+        &self,
+        account: Account,
+        request: Option<Request>,
+    ) -> Result<Bootstrapped, AccountError> {
+        self.refuse_repeat(request).await?;
+        let email = normal_email(&account.email);
+        let command = self.bootstrap_command(&account.full_name, &email);
+        // Refused before the costly hash, by the rule that decides it again in the log.
+        self.instance
+            .world()
+            .state
+            .decide(&InstanceCommand::Bootstrap(command.clone()))
+            .map_err(ExecuteError::Rejected)?;
+        if self.bootstrap_until.is_some_and(|end| Instant::now() >= end) {
+            return Err(AccountError::WindowClosed);
+        }
+        let (user, token, workspace) = (&command.user.id, &command.token.id, &command.workspace.id);
+        let secret = TokenSecret::fresh()?;
+        let password_hash = self.vault().passwords().hash(account.password).await?;
+        let profile = Profile { email: email.clone(), full_name: account.full_name, password_hash };
+        self.vault().put_user(user, profile).await?;
+        self.vault().put_token(token, &secret).await?;
+        let wish = Wish {
+            command: InstanceCommand::Bootstrap(command.clone()),
+            actor: Actor::User(user.clone()),
+            request,
+        };
+        let executed = self.instance.execute(wish).await;
+        if let Err(error) = accepted(executed) {
+            self.take_back(&error, Some(user), token).await;
+            return Err(error);
+        }
+        self.open_registered(workspace).await?;
+        Ok(Bootstrapped { user_id: user.clone(), email, workspace_id: workspace.clone(), cli_token: secret })
+    }
+
+    fn bootstrap_command(&self, full_name: &str, email: &str) -> Bootstrap {
+        let user = UserId::from(FreshIds.cuid());
+        let workspace = WorkspaceId::from(FreshIds.cuid());
+        Bootstrap {
+            user: NewUser { id: user.clone(), email_key: self.vault().email_key(email) },
+            workspace: NewWorkspace {
+                slug: workspace_slug(email, &workspace).into(),
+                id: workspace,
+                name: format!("{full_name}'s Workspace").into(),
+                owner: user.clone(),
+            },
+            token: IssueToken {
+                id: TokenId::from(FreshIds.cuid()),
+                user,
+                name: "bootstrap".into(),
+                scopes: None,
+                expires_at: None,
+            },
+        }
+    }
+
+    async fn open_registered(&self, workspace: &WorkspaceId) -> Result<(), ExecuteError> {
+        let world = self.instance.world();
+        match world.state.workspaces.get(workspace) {
+            Some(registration) => self.open_workspace(registration).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A further CLI token (`platform.md` 2.2).
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn issue_token(
+        &self,
+        actor: &UserId,
+        wish: TokenWish,
+        request: Option<Request>,
+    ) -> Result<IssuedToken, AccountError> {
+        self.refuse_repeat(request).await?;
+        let id = TokenId::from(FreshIds.cuid());
+        let secret = TokenSecret::fresh()?;
+        self.vault().put_token(&id, &secret).await?;
+        let command = InstanceCommand::IssueToken(IssueToken {
+            id: id.clone(),
+            user: actor.clone(),
+            name: wish.name,
+            scopes: wish.scopes,
+            expires_at: wish.expires_at,
+        });
+        let wish = Wish { command, actor: Actor::User(actor.clone()), request };
+        let executed = match accepted(self.instance.execute(wish).await) {
+            Ok(executed) => executed,
+            Err(error) => {
+                self.take_back(&error, None, &id).await;
+                return Err(error);
+            }
+        };
+        let token = executed.world.state.tokens.get(&id).cloned();
+        // The world that is answered with holds the entry.
+        let token = token.ok_or(ExecuteError::Unavailable)?;
+        Ok(IssuedToken { secret, entry_head: token.born, token })
+    }
+
+    /// Ends one of the caller's tokens; a second time changes nothing.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
+    pub async fn revoke_token(
+        &self,
+        actor: &UserId,
+        token: &TokenId,
+        request: Option<Request>,
+    ) -> Result<Executed<InstanceWorld>, ExecuteError> {
+        let command = InstanceCommand::RevokeToken { token: token.clone(), user: actor.clone() };
+        self.instance.execute(Wish { command, actor: Actor::User(actor.clone()), request }).await
+    }
+
+    /// The live token and user behind a bearer secret. The digest opens nothing by itself: the fact
+    /// must stand in the instance log.
+    ///
+    /// # Errors
+    /// See [`AuthError`].
+    pub fn authenticate(&self, secret: &str) -> Result<Session, AuthError> {
+        let id = self.vault().token_by_secret(secret).ok_or(AuthError::Invalid)?;
+        let world = self.instance.world();
+        let token = world.state.tokens.get(&id).ok_or(AuthError::Invalid)?;
+        if !world.state.users.contains_key(&token.user) {
+            return Err(AuthError::Invalid);
+        }
+        if token.revoked_at.is_some() {
+            return Err(AuthError::Revoked);
+        }
+        let now = self.now();
+        if !token.is_live(now) {
+            return Err(AuthError::Expired);
+        }
+        self.vault().note_use(&id, now);
+        Ok(Session {
+            user: token.user.clone(),
+            token: id,
+            scopes: token.scopes.clone(),
+            expires_at: token.expires_at,
+        })
+    }
+
+    /// A repeat of a request that showed a secret is refused before anything is made for it.
+    async fn refuse_repeat(&self, request: Option<Request>) -> Result<(), AccountError> {
+        let Some(request) = request else { return Ok(()) };
+        match self.instance.recorded(&request).await? {
+            None => Ok(()),
+            Some(recorded) if recorded.fingerprint == request.fingerprint => Err(AccountError::SecretShown),
+            Some(_) => Err(ExecuteError::KeyReused.into()),
+        }
+    }
+
+    /// Removes what was put into the vault for a fact that is not there. Where nobody knows whether it
+    /// is, the next start decides.
+    async fn take_back(&self, error: &AccountError, user: Option<&UserId>, token: &TokenId) {
+        if matches!(error, AccountError::Execute(ExecuteError::Unavailable)) {
+            return;
+        }
+        let mut removed = self.vault().forget_token(token).await;
+        if let Some(user) = user {
+            removed = removed.and(self.vault().forget_user(user).await);
+        }
+        if let Err(error) = removed {
+            tracing::warn!(%error, "the next start removes a file from the vault");
+        }
+    }
+}
+
+/// A repeat that came while the first was under way made nothing of its own: its secret is nobody's.
+fn accepted(
+    executed: Result<Executed<InstanceWorld>, ExecuteError>,
+) -> Result<Executed<InstanceWorld>, AccountError> {
+    match executed {
+        Ok(executed) if executed.replayed => Err(AccountError::SecretShown),
+        Ok(executed) => Ok(executed),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The e-mail's local part in the letters of a slug, and eight characters that make it the
+/// workspace's own (`platform.md` 5.1).
+fn workspace_slug(email: &str, workspace: &WorkspaceId) -> String {
+    let local = email.split('@').next().unwrap_or_default();
+    let letter = |char: char| match char.to_ascii_lowercase() {
+        char @ ('a'..='z' | '0'..='9' | '_') => char,
+        _ => '-',
+    };
+    let stem: String = local.chars().map(letter).take(SLUG_STEM_MAX).collect();
+    let stem = stem.trim_matches(['-', '_']);
+    let stem = if stem.is_empty() { "workspace" } else { stem };
+    let id: String = workspace.as_str().chars().take(SLUG_ID_CHARS).collect();
+    format!("{stem}-{id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workspace_slug_keeps_the_rule_of_slugs() {
+        let id = WorkspaceId::from("c0123456789");
+        let long = format!("{}@x.org", "a".repeat(80));
+        for (email, slug) in [
+            ("ada.lovelace+x@example.com", "ada-lovelace-x-c0123456"),
+            ("__@example.com", "workspace-c0123456"),
+            ("", "workspace-c0123456"),
+            (&long, &format!("{}-c0123456", "a".repeat(41))),
+        ] {
+            assert_eq!(workspace_slug(email, &id), slug);
+            assert!(slug.len() <= 50);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The workspaces of an instance and the second log that follows the first.
+
+use std::collections::HashMap;
+use std::sync::PoisonError;
+
+use sha2::{Digest, Sha256};
+use taffrail_domain::instance::Registration;
+use taffrail_domain::roster::RosterCommand;
+use taffrail_domain::{Actor, LogTag, Offset, UserId, WorkspaceId};
+use taffrail_journal::Request;
+use taffrail_projections::{WorkspaceWorld, World};
+
+use super::{BootError, Taffrail, lock};
+use crate::writer::{self, ExecuteError, Wish, Writer};
+
+impl Taffrail {
+    /// An open workspace's writer.
+    #[must_use]
+    pub fn workspace(&self, id: &WorkspaceId) -> Option<Writer<WorkspaceWorld>> {
+        let tag = self.instance.world().state.workspaces.get(id)?.tag;
+        self.workspace_of_log(tag)
+    }
+
+    /// The writer of the open workspace with this log.
+    #[must_use]
+    pub fn workspace_of_log(&self, log: LogTag) -> Option<Writer<WorkspaceWorld>> {
+        self.writer_of(log).filter(|writer| writer.world().state.roster.opened.is_some())
+    }
+
+    /// The open workspaces a person is a member of.
+    #[must_use]
+    pub fn workspaces_of(&self, user: &UserId) -> Vec<(WorkspaceId, Writer<WorkspaceWorld>)> {
+        let instance = self.instance.world();
+        let open = instance.state.workspaces.values();
+        let open = open.filter_map(|row| Some((row.id.clone(), self.workspace_of_log(row.tag)?)));
+        open.filter(|(_, writer)| writer.world().state.roster.role(user).is_some()).collect()
+    }
+
+    /// Starts a writer for every registered workspace, and gives those their first entries that a crash
+    /// left without.
+    pub(super) async fn start_workspaces(
+        &self,
+        mut worlds: HashMap<LogTag, WorkspaceWorld>,
+    ) -> Result<(), BootError> {
+        for registration in self.instance.world().state.workspaces.values() {
+            let world = worlds.remove(&registration.tag);
+            let is_open = world.as_ref().is_some_and(|world| world.state.roster.opened.is_some());
+            self.start_workspace(world.unwrap_or_else(|| WorkspaceWorld::empty(registration.tag)));
+            if !is_open {
+                tracing::info!(workspace.id = %registration.id, "a registered workspace is opened late");
+                self.open_workspace(registration).await.map_err(|source| BootError::FollowUp {
+                    workspace: registration.id.to_string(),
+                    source,
+                })?;
+            }
+        }
+        for log in worlds.keys() {
+            tracing::warn!(log = log.0, "a log belongs to no registered workspace");
+        }
+        Ok(())
+    }
+
+    /// The follow-up of a registration: the first batch of the workspace's own log. Asked for by the
+    /// registration's place, so that it never happens twice.
+    pub(super) async fn open_workspace(&self, registration: &Registration) -> Result<(), ExecuteError> {
+        let writer = self.writer_of(registration.tag);
+        let writer = writer.unwrap_or_else(|| self.start_workspace(WorkspaceWorld::empty(registration.tag)));
+        let open = RosterCommand::Open {
+            id: registration.id.clone(),
+            name: registration.name.clone(),
+            slug: registration.slug.clone(),
+            owner: registration.owner.clone(),
+        };
+        let request = Some(follow_up(LogTag::INSTANCE, registration.registered));
+        writer.execute(Wish { command: open.into(), actor: Actor::System, request }).await.map(drop)
+    }
+
+    /// The one writer of a log: started once, even if two ask at the same time.
+    fn start_workspace(&self, world: WorkspaceWorld) -> Writer<WorkspaceWorld> {
+        let mut workspaces = self.workspaces.write().unwrap_or_else(PoisonError::into_inner);
+        let start = || {
+            let (writer, running) = writer::start(world.clone(), &self.surroundings);
+            lock(&self.running).push(running);
+            writer
+        };
+        workspaces.entry(world.log()).or_insert_with(start).clone()
+    }
+
+    fn writer_of(&self, log: LogTag) -> Option<Writer<WorkspaceWorld>> {
+        self.workspaces.read().unwrap_or_else(PoisonError::into_inner).get(&log).cloned()
+    }
+
+    /// Every workspace's writer.
+    pub(super) fn open_writers(&self) -> Vec<Writer<WorkspaceWorld>> {
+        self.workspaces.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// The request behind a fact that something in another log must follow.
+fn follow_up(log: LogTag, offset: Offset) -> Request {
+    let digest = Sha256::digest(format!("after:{}:{offset}", log.0));
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    Request { id, fingerprint: [0; 8] }
+}
