@@ -166,7 +166,7 @@ impl Taffrail {
             Ok(drained) => tracing::info!(drained.shelved, drained.sealed, "the journal is drained"),
             Err(error) => tracing::error!(%error, "the journal could not be drained"),
         }
-        if self.surroundings.alarm.reason().is_none() {
+        if self.failure().is_none() {
             self.save_all(store).await;
         }
     }
@@ -207,6 +207,12 @@ impl Taffrail {
     /// Waits until this process must end, and says why.
     pub async fn failed(&self) -> String {
         self.surroundings.alarm.raised().await
+    }
+
+    /// Why this process must end, if it must.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.surroundings.alarm.reason()
     }
 
     /// The writer of the instance log.

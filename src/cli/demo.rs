@@ -1,0 +1,247 @@
+//! A small workspace to play with, seeded through the same commands as any other.
+
+use std::fs;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionEvent, TaskDraft};
+use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
+use taffrail_domain::{Actor, Command, CrewId, Entry, Event, Mint, MissionId, UserId, WorkspaceId};
+use taffrail_journal::Request;
+use taffrail_projections::WorkspaceWorld;
+
+use crate::boot::{Account, AccountError, Taffrail};
+use crate::mint::FreshIds;
+use crate::writer::{ExecuteError, Wish, Writer};
+
+const FILE: &str = "demo.json";
+const EMAIL: &str = "demo@example.com";
+const OWNER_ONLY_FILE: u32 = 0o600;
+/// Title, and which tasks before it must be completed first.
+const TASKS: [(&str, &[usize]); 5] = [
+    ("List what the beta must do", &[]),
+    ("Write the release notes", &[0]),
+    ("Try the installation on a clean machine", &[0]),
+    ("Fix what the trial found", &[2]),
+    ("Publish", &[1, 3]),
+];
+
+/// Why the demo is not ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DemoError {
+    /// There are users, but not the demo's: this is somebody's real instance.
+    #[error("this data directory already has users of its own; choose another one with --data")]
+    Occupied,
+    /// The first account could not be made.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// A command of the demo was refused.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    /// `demo.json` could not be read or written.
+    #[error("{FILE}: {0}")]
+    Io(#[from] io::Error),
+    /// The demo's workspace is not there any more.
+    #[error("its workspace is gone; choose another data directory with --data")]
+    Gone,
+}
+
+/// How to get in. Kept beside the journal, readable by its owner only, so that a later start can say
+/// it again.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Demo {
+    user_id: UserId,
+    workspace_id: WorkspaceId,
+    email: String,
+    password: String,
+    token: String,
+    /// Known once the workspace is seeded.
+    seeded: Option<Seeded>,
+    /// Whether this start made it.
+    #[serde(skip)]
+    is_new: bool,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Seeded {
+    crew_id: CrewId,
+    mission_id: MissionId,
+}
+
+/// Seeds the demo on first use; later finds it again. A start that was killed half-way goes on where
+/// it stopped, because every command of the demo has a name.
+pub(super) async fn ready(app: &Arc<Taffrail>, data: &Path) -> Result<Demo, DemoError> {
+    let path = data.join(FILE);
+    let mut demo = match read(&path)? {
+        Some(demo) => demo,
+        None => begin(app, &path).await?,
+    };
+    if demo.seeded.is_none() {
+        let workspace = app.workspace(&demo.workspace_id).ok_or(DemoError::Gone)?;
+        demo.seeded = Some(Seeding { workspace, user: demo.user_id.clone() }.run().await?);
+        write(&path, &demo)?;
+    }
+    Ok(demo)
+}
+
+async fn begin(app: &Arc<Taffrail>, path: &Path) -> Result<Demo, DemoError> {
+    if !app.instance().world().state.users.is_empty() {
+        return Err(DemoError::Occupied);
+    }
+    let password = FreshIds.hex16();
+    let account =
+        Account { full_name: "Demo".to_owned(), email: EMAIL.to_owned(), password: password.clone().into() };
+    let made = app.bootstrap(account, None).await?;
+    let demo = Demo {
+        user_id: made.user_id,
+        workspace_id: made.workspace_id,
+        email: made.email,
+        password,
+        token: made.cli_token.reveal().to_owned(),
+        seeded: None,
+        is_new: true,
+    };
+    write(path, &demo)?;
+    Ok(demo)
+}
+
+fn read(path: &Path) -> io::Result<Option<Demo>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write(path: &Path, demo: &Demo) -> io::Result<()> {
+    let unfinished = path.with_extension("tmp");
+    let mut options = fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(OWNER_ONLY_FILE).open(&unfinished)?;
+    file.write_all(&serde_json::to_vec_pretty(demo)?)?;
+    file.sync_all()?;
+    fs::rename(unfinished, path)
+}
+
+/// The commands that make the workspace worth a look.
+struct Seeding {
+    workspace: Writer<WorkspaceWorld>,
+    user: UserId,
+}
+
+impl Seeding {
+    async fn run(&self) -> Result<Seeded, DemoError> {
+        let crew = CrewId::from(&*self.make("crew", RosterCommand::CreateCrew(crew())).await?.subject);
+        let mut lead = String::new();
+        for (name, slug, role, title) in [
+            ("Ada", "ada", "LEAD", "Lead"),
+            ("Grace", "grace", "AGENT", "Engineer"),
+            ("Linus", "linus", "AGENT", "Tester"),
+        ] {
+            let agent = self.make(slug, RosterCommand::CreateAgent(agent(&crew, name, slug, role, title)));
+            let agent = agent.await?.subject.to_string();
+            if role == "LEAD" {
+                lead = agent;
+            }
+        }
+        let draft = MissionDraft {
+            title: Some("Ship the beta".to_owned()),
+            description: Some("Everything a first user needs, and nothing else.".to_owned()),
+            lead_agent_id: Some(lead),
+            workflow_template: None,
+        };
+        let mission = self.make("mission", MissionCommand::Create { crew: crew.clone(), draft }).await?;
+        let mission = MissionId::from(&*mission.subject);
+        self.add_tasks(&crew, &mission).await?;
+        Ok(Seeded { crew_id: crew, mission_id: mission })
+    }
+
+    async fn add_tasks(&self, crew: &CrewId, mission: &MissionId) -> Result<(), DemoError> {
+        let mut ids: Vec<String> = vec![];
+        for (order, (title, before)) in (1..).zip(TASKS) {
+            let draft = TaskDraft {
+                title: Some(title.to_owned()),
+                task_order: Some(order),
+                depends_on: Some(before.iter().map(|index| ids[*index].clone()).collect()),
+                ..TaskDraft::default()
+            };
+            let add =
+                MissionCommand::AddTask { crew: crew.clone(), mission: mission.clone(), draft: Ok(draft) };
+            let entry = self.make(title, add).await?;
+            let Some(Event::Mission(MissionEvent::TaskCreated(task))) = entry.event else {
+                return Err(DemoError::Gone);
+            };
+            ids.push(task.task_id.to_string());
+        }
+        Ok(())
+    }
+
+    /// Executes a command once, whatever happens in between; gives the entry it made.
+    async fn make(&self, name: &str, command: impl Into<Command>) -> Result<Entry, DemoError> {
+        let digest = Sha256::digest(format!("demo:{name}"));
+        let mut id = [0; 16];
+        id.copy_from_slice(&digest[..16]);
+        let wish = Wish {
+            command: command.into(),
+            actor: Actor::User(self.user.clone()),
+            request: Some(Request { id, fingerprint: [0; 8] }),
+        };
+        let entries = self.workspace.execute(wish).await?.entries;
+        entries.into_iter().next().ok_or(DemoError::Gone)
+    }
+}
+
+fn crew() -> CrewPatch {
+    CrewPatch {
+        name: Some("Release".to_owned()),
+        slug: Some("release".to_owned()),
+        description: Some(Some("Brings things to their users.".to_owned())),
+        ..CrewPatch::default()
+    }
+}
+
+fn agent(crew: &CrewId, name: &str, slug: &str, role: &str, title: &str) -> AgentPatch {
+    AgentPatch {
+        name: Some(name.to_owned()),
+        slug: Some(slug.to_owned()),
+        crew_id: Some(Some(crew.to_string())),
+        agent_role: Some(role.to_owned()),
+        role_title: Some(Some(title.to_owned())),
+        ..AgentPatch::default()
+    }
+}
+
+impl Demo {
+    /// What a person needs to try it.
+    pub(super) fn text(&self, address: SocketAddr) -> String {
+        let Some(Seeded { crew_id, mission_id }) = &self.seeded else { return String::new() };
+        let begin = match self.is_new {
+            true => "A demo workspace was made for you.",
+            false => "The demo workspace is still there.",
+        };
+        let Self { workspace_id, email, password, token, .. } = self;
+        format!(
+            r#"
+{begin}
+
+  workspace  {workspace_id}
+  login      {email} {password}
+  token      {token}
+
+Try it in another terminal:
+
+  export TOKEN={token}
+  export URL=http://{address}
+  export WORKSPACE={workspace_id} CREW={crew_id} MISSION={mission_id}
+  curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/missions?workspace_id=$WORKSPACE"
+  curl -H "Authorization: Bearer $TOKEN" -X POST "$URL/api/v1/crews/$CREW/missions/$MISSION/start?workspace_id=$WORKSPACE"
+  curl -H "Authorization: Bearer $TOKEN" -X POST -d '{{"label":"before the trial"}}' "$URL/api/v1/missions/$MISSION/checkpoints?workspace_id=$WORKSPACE"
+  curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/journal?workspace_id=$WORKSPACE"
+"#
+        )
+    }
+}
