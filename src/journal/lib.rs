@@ -4,6 +4,7 @@
 //! depend on the domain, and nothing outside this crate may know segments or sled.
 
 mod codec;
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod frame;
 pub mod memory;

@@ -20,6 +20,7 @@ mod reader;
 mod recover;
 mod requests;
 mod room;
+mod runs;
 mod scrub;
 mod sealer;
 mod shared;

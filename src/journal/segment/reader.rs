@@ -67,7 +67,7 @@ pub(crate) async fn recorded(
         return Err(ReadError::Unavailable("old requests are on the shelf, which is out of use".into()));
     };
     let found = on_shelf(shelf, move |shelf| shelf.request(log, id)).await.map_err(ReadError::Unavailable)?;
-    if found.is_none() && shelf.shelved() < missing_to {
+    if found.is_none() && shelf.requests_shelved() < missing_to {
         return Err(ReadError::Unavailable("old requests are still being shelved".into()));
     }
     Ok(found)

@@ -285,8 +285,8 @@ impl<'a> Recovery<'a> {
 
     /// Whether a snapshot or the shelf still needs its frames.
     fn is_needed(&self, ends: &Ends) -> bool {
-        let shelf_needs =
-            self.found.shelf.is_some() && self.shelved.is_none_or(|shelved| ends.last_group > shelved.group);
+        let shelf_needs = self.found.shelf.is_some()
+            && self.shelved.is_none_or(|shelved| ends.last_group > shelved.group.min(shelved.requests_group));
         let covered = |log: &LogId, end: &Position| {
             let before = self.found.point.heads.get(log).map_or(0, |position| position.offset);
             end.offset == before || end.offset <= self.from.get(log).map_or(0, |position| position.offset)
@@ -324,7 +324,7 @@ impl<'a> Recovery<'a> {
                 self.unproven.remove(&header.log);
             }
         }
-        self.found.requests.evict(self.shelved.map_or(0, |shelved| shelved.group));
+        self.found.requests.evict(self.shelved.map_or(0, |shelved| shelved.requests_group));
         if let Some(shelved) = self.shelved
             && self.found.point.group < shelved.group
             && shelved.group <= point.group

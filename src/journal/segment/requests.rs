@@ -9,7 +9,8 @@ type Key = (LogId, [u8; 16]);
 /// The newest requests and the batches they made.
 #[derive(Debug)]
 pub(crate) struct Requests {
-    found: HashMap<Key, Recorded>,
+    /// With the group that each one stands in.
+    found: HashMap<Key, (u64, Recorded)>,
     /// In commit order, with the group each one stands in.
     order: VecDeque<(u64, Key)>,
     keep: usize,
@@ -41,10 +42,9 @@ impl Requests {
         let key = (log, request.id);
         let fresh = Recorded { fingerprint: request.fingerprint, first: offset, last: offset };
         match self.found.get_mut(&key) {
-            Some(recorded) if recorded.last + 1 == offset => recorded.last = offset,
-            Some(recorded) => *recorded = fresh,
-            None => {
-                self.found.insert(key, fresh);
+            Some((_, recorded)) if recorded.last + 1 == offset => recorded.last = offset,
+            _ => {
+                self.found.insert(key, (group, fresh));
                 self.order.push_back((group, key));
             }
         }
@@ -57,19 +57,31 @@ impl Requests {
             && (group <= shelved || self.order.len() > self.max)
         {
             self.order.pop_front();
-            self.found.remove(&key);
+            // A name that was used again stands further behind.
+            if self.found.get(&key).is_some_and(|(newest, _)| *newest == group) {
+                self.found.remove(&key);
+            }
             self.missing_to = self.missing_to.max(group);
         }
     }
 
-    /// Forgets what was missing, or says that everything up to `group` may be.
+    /// The requests of the groups behind `after` up to `to`, in commit order.
+    pub(crate) fn between(&self, after: u64, to: u64) -> Vec<(Key, Recorded)> {
+        let newest_first = self.order.iter().rev().skip_while(|(group, _)| *group > to);
+        let wanted = newest_first.take_while(|(group, _)| *group > after);
+        let mut found: Vec<_> = wanted.filter_map(|(_, key)| Some((*key, self.found.get(key)?.1))).collect();
+        found.reverse();
+        found
+    }
+
+    /// Says that everything up to `group` may be missing.
     pub(crate) fn set_missing_to(&mut self, group: u64) {
         self.missing_to = group;
     }
 
     pub(crate) fn get(&self, log: LogId, id: [u8; 16]) -> Lookup {
         match self.found.get(&(log, id)) {
-            Some(recorded) => Lookup::Found(*recorded),
+            Some((_, recorded)) => Lookup::Found(*recorded),
             None => Lookup::MissingTo(self.missing_to),
         }
     }

@@ -146,7 +146,7 @@ impl Shared {
         batches: &[Waiting],
         time_ms: u64,
     ) {
-        let shelved = self.shelved();
+        let (shelved, requests_shelved) = self.shelved();
         {
             let mut requests = self.lock_requests();
             for frame in &frames {
@@ -154,7 +154,7 @@ impl Shared {
                     requests.add(group, frame.header.log, frame.header.offset, request);
                 }
             }
-            requests.evict(shelved);
+            requests.evict(requests_shelved);
         }
         {
             let mut tail = self.tail.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -179,15 +179,19 @@ impl Shared {
 
     /// Lets go of what the shelf holds by now.
     pub(crate) fn evict(&self) {
-        let shelved = self.shelved();
-        self.lock_requests().evict(shelved);
+        let (shelved, requests_shelved) = self.shelved();
+        self.lock_requests().evict(requests_shelved);
         let mut tail = self.tail.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         tail.evict(shelved, self.options.tail_bytes_max);
     }
 
-    /// Up to which group memory need not hold on to anything for the shelf's sake.
-    fn shelved(&self) -> u64 {
-        self.shelf.as_ref().map_or(0, |shelf| shelf.shelved())
+    /// Up to which group memory need not hold on to frames and to requests.
+    fn shelved(&self) -> (u64, u64) {
+        match self.usable_shelf() {
+            Some(shelf) => (shelf.shelved(), shelf.requests_shelved()),
+            // Frames are then read from segments; requests have no other place.
+            None => (u64::MAX, 0),
+        }
     }
 
     /// The shelf, unless it was given up.

@@ -3,8 +3,8 @@
 //! One tree, so that one batch covers a whole step; the first byte of a key says what it is:
 //! `f` log, first offset, piece: frames as they stand in a segment, up to 64 KiB a record;
 //! `g` first group of a step: which segment its groups stand in and which frames they hold;
-//! `r` log, request id: the batch that request made; `s`: how far the shelf is; `z` segment: where
-//! that sealed segment ended. `f`, `g` and `z` are all it takes to refill a segment byte by byte.
+//! `r` run, log, request id: old requests (see [`super::runs`]); `s`: how far the shelf is; `z` segment:
+//! where that sealed segment ended. `f`, `g` and `z` are all it takes to refill a segment byte by byte.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::format::StoreId;
+use super::runs::{self, Name, RUN_REQUESTS};
 use super::walk::Frames;
 use crate::codec::{self, Malformed};
 use crate::frame::Raw;
@@ -39,8 +40,10 @@ const RECORD_BYTES_MAX: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Shelved {
     pub(crate) store: StoreId,
-    /// Everything up to this group is here.
+    /// Every frame up to this group is here.
     pub(crate) group: u64,
+    /// Every request up to this group is in a run.
+    pub(crate) requests_group: u64,
     /// Digest of every log's head there.
     pub(crate) digest: Hash,
 }
@@ -73,7 +76,8 @@ struct Run {
 pub(crate) struct Step {
     frames: BTreeMap<LogId, Vec<Record>>,
     contents: Vec<Contents>,
-    requests: BTreeMap<(LogId, [u8; 16]), Recorded>,
+    requests: Vec<(Name, Recorded)>,
+    run: Option<NewRun>,
     ends: Vec<(u64, End)>,
     heads: BTreeMap<LogId, Position>,
     bytes: usize,
@@ -105,6 +109,11 @@ impl Step {
         self.contents.push(contents);
         self.bytes += body.len();
         Ok(())
+    }
+
+    /// The requests of the groups so far, in commit order.
+    pub(crate) fn take_requests(&mut self) -> Vec<(Name, Recorded)> {
+        std::mem::take(&mut self.requests)
     }
 
     /// Adds where a segment ended.
@@ -143,9 +152,18 @@ impl Step {
 
     fn add_request(&mut self, log: LogId, offset: u64, raw: &Raw<'_>) -> Result<(), Malformed> {
         let Some(request) = raw.request()? else { return Ok(()) };
-        let fresh = Recorded { fingerprint: request.fingerprint, first: offset, last: offset };
-        let recorded = self.requests.entry((log, request.id)).or_insert(fresh);
-        *recorded = if recorded.last + 1 == offset { Recorded { last: offset, ..*recorded } } else { fresh };
+        if request.id != [0; 16] {
+            let name = (log, request.id);
+            match self.requests.last_mut() {
+                Some((last, recorded)) if *last == name && recorded.last + 1 == offset => {
+                    recorded.last = offset
+                }
+                _ => {
+                    let fingerprint = request.fingerprint;
+                    self.requests.push((name, Recorded { fingerprint, first: offset, last: offset }));
+                }
+            }
+        }
         Ok(())
     }
 
@@ -162,8 +180,13 @@ impl Step {
             let group = contents[0].group;
             batch.insert(number_key(b'g', group), codec::encode(&contents.to_vec()));
         }
-        for ((log, id), recorded) in &self.requests {
-            batch.insert(request_key(*log, *id), codec::encode(recorded));
+        if let Some(run) = &self.run {
+            for key in &run.replaced {
+                batch.remove(key);
+            }
+            for (name, record) in runs::records(&run.entries) {
+                batch.insert(run_key(run.number, &name), record);
+            }
         }
         for (segment, end) in &self.ends {
             batch.insert(number_key(b'z', *segment), codec::encode(end));
@@ -187,17 +210,26 @@ fn number_key(kind: u8, number: u64) -> Vec<u8> {
     key
 }
 
-fn request_key(log: LogId, id: [u8; 16]) -> Vec<u8> {
-    let mut key = vec![b'r'];
-    key.extend_from_slice(&log.0.to_be_bytes());
-    key.extend_from_slice(&id);
+fn run_key(run: u64, name: &[u8]) -> Vec<u8> {
+    let mut key = number_key(b'r', run);
+    key.extend_from_slice(name);
     key
+}
+
+/// A run about to be written.
+struct NewRun {
+    number: u64,
+    /// Sorted by name; of one name, the last one made.
+    entries: Vec<(Name, Recorded)>,
+    /// Keys of the small run that is merged into it.
+    replaced: Vec<sled::IVec>,
 }
 
 /// An open shelf. Every call contains sled's panics; the first error gives the shelf up for good.
 pub(crate) struct Shelf {
     db: sled::Db,
     shelved: AtomicU64,
+    requests_shelved: AtomicU64,
     abandoned: watch::Sender<Option<String>>,
     /// The data directory stays locked until sled is really closed.
     _lock: Arc<File>,
@@ -219,14 +251,25 @@ impl Shelf {
         };
         let started = thread::Builder::new().name("shelf-open".into()).spawn(run);
         started.map_err(|error| error.to_string())?;
-        let (db, shelved) = opened
+        let (db, shelved): (_, Option<Shelved>) = opened
             .recv_timeout(deadline)
             .unwrap_or_else(|_| Err(format!("it did not open within {} s", deadline.as_secs())))?;
-        let group = AtomicU64::new(shelved.map_or(0, |shelved: Shelved| shelved.group));
-        Ok((Self { db, shelved: group, abandoned: watch::Sender::new(None), _lock: lock }, shelved))
+        let shelf = Self {
+            db,
+            shelved: AtomicU64::new(shelved.map_or(0, |shelved| shelved.group)),
+            requests_shelved: AtomicU64::new(shelved.map_or(0, |shelved| shelved.requests_group)),
+            abandoned: watch::Sender::new(None),
+            _lock: lock,
+        };
+        Ok((shelf, shelved))
     }
 
-    /// Everything up to this group is here.
+    /// Every request up to this group is in a run.
+    pub(crate) fn requests_shelved(&self) -> u64 {
+        self.requests_shelved.load(Ordering::Acquire)
+    }
+
+    /// Every frame up to this group is here.
     pub(crate) fn shelved(&self) -> u64 {
         self.shelved.load(Ordering::Acquire)
     }
@@ -270,6 +313,7 @@ impl Shelf {
     pub(crate) fn apply(&self, step: &Step, shelved: &Shelved) -> Result<(), String> {
         self.with(|db| db.apply_batch(step.batch(shelved)).map_err(|error| error.to_string()))?;
         self.shelved.store(shelved.group, Ordering::Release);
+        self.requests_shelved.store(shelved.requests_group, Ordering::Release);
         Ok(())
     }
 
@@ -280,7 +324,13 @@ impl Shelf {
 
     /// The batch that a request made.
     pub(crate) fn request(&self, log: LogId, id: [u8; 16]) -> Result<Option<Recorded>, String> {
-        self.with(|db| get(db, &request_key(log, id)))
+        self.with(|db| find_request(db, &(log, id)))
+    }
+
+    /// Adds a run of these requests (in commit order) to a step; a small run before it is merged in.
+    pub(crate) fn add_run(&self, step: &mut Step, requests: &[(Name, Recorded)]) -> Result<(), String> {
+        step.run = Some(self.with(|db| new_run(db, requests))?);
+        Ok(())
     }
 
     /// Where a sealed segment ended.
@@ -338,6 +388,47 @@ fn open_sled(path: &Path) -> Result<(sled::Db, Option<Shelved>), String> {
     };
     let shelved = get(&db, b"s")?;
     Ok((db, shelved))
+}
+
+/// The number of the newest run below `before`.
+fn run_below(db: &sled::Db, before: u64) -> Result<Option<u64>, String> {
+    let found = db.get_lt(number_key(b'r', before)).map_err(|error| error.to_string())?;
+    let key = found.map(|(key, _)| key).filter(|key| key.first() == Some(&b'r'));
+    Ok(key.and_then(|key| codec::u64_at(&key, 1)))
+}
+
+fn find_request(db: &sled::Db, name: &Name) -> Result<Option<Recorded>, String> {
+    let mut before = u64::MAX;
+    while let Some(run) = run_below(db, before)? {
+        // The smallest key that is greater than the one we look for.
+        let mut behind = run_key(run, &runs::name_bytes(name));
+        behind.push(0);
+        let record = db.get_lt(&behind).map_err(|error| error.to_string())?;
+        let record = record.filter(|(key, _)| key.starts_with(&number_key(b'r', run)));
+        if let Some(recorded) = record.and_then(|(_, record)| runs::find(&record, name)) {
+            return Ok(Some(recorded));
+        }
+        before = run;
+    }
+    Ok(None)
+}
+
+fn new_run(db: &sled::Db, requests: &[(Name, Recorded)]) -> Result<NewRun, String> {
+    let newest = run_below(db, u64::MAX)?;
+    let number = newest.unwrap_or(0) + 1;
+    let (mut entries, mut replaced) = (BTreeMap::new(), Vec::new());
+    for entry in newest.into_iter().flat_map(|newest| db.scan_prefix(number_key(b'r', newest))) {
+        let (key, record) = entry.map_err(|error| error.to_string())?;
+        entries.extend(runs::entries(&record));
+        replaced.push(key);
+        if entries.len() >= RUN_REQUESTS {
+            // That one is large enough to stay as it is.
+            (entries, replaced) = (BTreeMap::new(), Vec::new());
+            break;
+        }
+    }
+    entries.extend(requests.iter().copied());
+    Ok(NewRun { number, entries: entries.into_iter().collect(), replaced })
 }
 
 fn get<T: Decode<()>>(db: &sled::Db, key: &[u8]) -> Result<Option<T>, String> {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::feed::Order;
 use super::format::{Heads, Kind};
+use super::runs::{Name, RUN_REQUESTS};
 use super::shared::Shared;
 use super::shelf::{End, Shelf, Shelved, Step};
 use super::walk::Groups;
+use crate::Recorded;
 use crate::seal;
 
 /// Most bytes of one step.
@@ -28,12 +30,18 @@ pub(crate) struct Shelver {
     group: u64,
     /// The last segment whose end the shelf knows.
     ended: u64,
+    /// Requests of shelved groups that are not in a run yet, in commit order.
+    requests: Vec<(Name, Recorded)>,
+    /// Every request up to this group is in a run.
+    requests_group: u64,
 }
 
 impl Shelver {
+    /// Goes on where the shelf ends: with all heads there, and with the requests that are in no run.
     pub(crate) fn new(shared: Arc<Shared>, shelf: Arc<Shelf>, heads: Heads) -> Self {
-        let group = shelf.shelved();
-        Self { shared, shelf, heads, group, ended: 0 }
+        let (group, requests_group) = (shelf.shelved(), shelf.requests_shelved());
+        let requests = shared.lock_requests().between(requests_group, group);
+        Self { shared, shelf, heads, group, ended: 0, requests, requests_group }
     }
 
     /// Works until it is told to stop or the shelf fails; it is never joined by anybody who serves.
@@ -66,7 +74,7 @@ impl Shelver {
                 Order::Finish if self.group == self.shared.last_group() => {
                     let mut step = Step::default();
                     self.note_end(&mut step)?;
-                    return self.apply(&step);
+                    return self.apply(step, true);
                 }
                 Order::Work | Order::Finish => self.step()?,
             }
@@ -90,7 +98,7 @@ impl Shelver {
             segment = Some(fed.segment);
             next += 1;
         }
-        self.apply(&step)
+        self.apply(step, false)
     }
 
     /// Everything of one segment that is not in memory any more, or never was.
@@ -114,11 +122,11 @@ impl Shelver {
                 if self.wait_for_room() == Order::Stop {
                     return Ok(Order::Stop);
                 }
-                self.apply(&std::mem::take(&mut step))?;
+                self.apply(std::mem::take(&mut step), false)?;
                 self.say_progress(first);
             }
         }
-        self.apply(&step)?;
+        self.apply(step, false)?;
         if self.group < first {
             return Err(format!("segment {segment} does not give group {first}"));
         }
@@ -145,14 +153,25 @@ impl Shelver {
         Ok(())
     }
 
-    fn apply(&mut self, step: &Step) -> Result<(), String> {
-        if step.is_empty() {
-            return Ok(());
-        }
+    /// Writes a step; with it a run, once there are enough requests for one or at the very end.
+    fn apply(&mut self, mut step: Step, finish: bool) -> Result<(), String> {
         self.heads.extend(step.heads());
         let group = step.last_group().unwrap_or(self.group);
-        let digest = seal::digest(&self.heads);
-        self.shelf.apply(step, &Shelved { store: self.shared.store, group, digest })?;
+        self.requests.append(&mut step.take_requests());
+        let with_run = self.requests.len() >= RUN_REQUESTS || (finish && !self.requests.is_empty());
+        if with_run {
+            self.shelf.add_run(&mut step, &self.requests)?;
+        }
+        if with_run || self.requests.is_empty() {
+            self.requests.clear();
+            self.requests_group = group;
+        }
+        if step.is_empty() && self.requests_group == self.shelf.requests_shelved() {
+            return Ok(());
+        }
+        let (store, requests_group, digest) =
+            (self.shared.store, self.requests_group, seal::digest(&self.heads));
+        self.shelf.apply(&step, &Shelved { store, group, requests_group, digest })?;
         self.group = group;
         self.shared.evict();
         Ok(())

@@ -11,9 +11,17 @@ const KEEP_BYTES: usize = 4 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     logs: HashMap<LogId, VecDeque<Frame>>,
-    /// In commit order: number, bytes, and how many frames of which logs.
-    groups: VecDeque<(u64, usize, Vec<(LogId, usize)>)>,
+    /// In commit order.
+    groups: VecDeque<Group>,
     bytes: usize,
+}
+
+#[derive(Debug)]
+struct Group {
+    number: u64,
+    bytes: usize,
+    /// How many frames of which logs, in its own order.
+    counts: Vec<(LogId, usize)>,
 }
 
 impl Tail {
@@ -29,17 +37,18 @@ impl Tail {
             }
             counts.push((log, held.len() - before));
         }
-        self.groups.push_back((group, bytes, counts));
+        self.groups.push_back(Group { number: group, bytes, counts });
         self.bytes += bytes;
     }
 
     /// Lets go of the oldest groups: of shelved ones beyond a small rest, of any beyond `max` bytes.
     pub(crate) fn evict(&mut self, shelved: u64, max: usize) {
-        while let Some((group, bytes, _)) = self.groups.front()
-            && (self.bytes > max || (*group <= shelved && self.bytes > KEEP_BYTES))
-        {
-            self.bytes -= *bytes;
-            for (log, count) in self.groups.pop_front().map(|group| group.2).unwrap_or_default() {
+        let over = |bytes: usize, oldest: &mut Group| {
+            bytes > max || (oldest.number <= shelved && bytes > KEEP_BYTES)
+        };
+        while let Some(oldest) = self.groups.pop_front_if(|oldest| over(self.bytes, oldest)) {
+            self.bytes -= oldest.bytes;
+            for (log, count) in oldest.counts {
                 let Some(held) = self.logs.get_mut(&log) else { continue };
                 held.drain(..count.min(held.len()));
                 if held.is_empty() {
