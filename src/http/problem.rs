@@ -228,3 +228,34 @@ impl From<ReadError> for Problem {
         Self::internal()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: ExecuteError) -> (u16, &'static str, Option<String>) {
+        let problem = Problem::from(error);
+        let code = problem.code;
+        let response = problem.into_response();
+        let retry = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        (response.status().as_u16(), code, retry.map(str::to_owned))
+    }
+
+    #[test]
+    fn what_may_be_tried_again_says_when_and_what_is_unknown_does_not() {
+        assert_eq!(told(ExecuteError::Busy), (503, "busy", Some("1".into())));
+        assert_eq!(told(ExecuteError::Full), (503, "disk_full", Some("30".into())));
+        assert_eq!(told(ExecuteError::Unavailable), (503, "outcome_unknown", None));
+        assert_eq!(told(ExecuteError::KeyReused), (422, "idempotency.key_reused", None));
+        assert_eq!(told(ExecuteError::TooLarge), (413, "batch_too_large", None));
+        assert_eq!(told(ExecuteError::Panicked), (500, "internal", None));
+    }
+
+    #[test]
+    fn a_long_detail_ends_at_a_whole_character() {
+        let text = "é".repeat(DETAIL_BYTES_MAX);
+        assert_eq!(cut(&text).len(), DETAIL_BYTES_MAX);
+        assert_eq!(cut(&format!("x{text}")).len(), DETAIL_BYTES_MAX - 1);
+        assert_eq!(cut("short"), "short");
+    }
+}

@@ -3,5 +3,6 @@
 #![allow(missing_docs, reason = "test names are the documentation")]
 
 mod contract;
+mod http;
 mod properties;
 mod stories;

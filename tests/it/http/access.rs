@@ -1,0 +1,113 @@
+//! Who may do what, and what strangers learn: nothing (`platform.md` 3, `journal.md` 13, check 9).
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use taffrail_domain::roster::{Permission, Role};
+
+use super::server::Server;
+
+/// Every mutation of the API, with what it needs.
+fn mutations(crew: &str, mission: &str) -> Vec<(Method, String, Permission)> {
+    let missions = format!("/api/v1/crews/{crew}/missions");
+    let row = |method: Method, path: String, needs| (method, path, needs);
+    vec![
+        row(Method::POST, "/api/v1/crews".into(), Permission::Create),
+        row(Method::PATCH, "/api/v1/crews/unknown".into(), Permission::Create),
+        row(Method::PUT, "/api/v1/crews/unknown".into(), Permission::Create),
+        row(Method::DELETE, "/api/v1/crews/unknown".into(), Permission::Manage),
+        row(Method::POST, "/api/v1/agents".into(), Permission::Create),
+        row(Method::PATCH, "/api/v1/agents/unknown".into(), Permission::Create),
+        row(Method::DELETE, "/api/v1/agents/unknown".into(), Permission::Manage),
+        row(Method::POST, missions.clone(), Permission::Create),
+        row(Method::PATCH, format!("{missions}/unknown"), Permission::Create),
+        row(Method::DELETE, format!("{missions}/unknown"), Permission::Create),
+        row(Method::POST, format!("{missions}/unknown/start"), Permission::Create),
+        row(Method::POST, format!("{missions}/unknown/tasks"), Permission::Create),
+        row(Method::PATCH, format!("{missions}/{mission}/tasks/unknown"), Permission::Create),
+        row(Method::POST, "/api/v1/missions/unknown/checkpoints".into(), Permission::Create),
+        row(Method::POST, "/api/v1/checkpoints/unknown/restore".into(), Permission::Create),
+        row(Method::POST, "/api/v1/checkpoints/unknown/fork".into(), Permission::Create),
+        row(Method::DELETE, "/api/v1/checkpoints/unknown".into(), Permission::Create),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_role_passes_the_gates_it_may_and_no_others() {
+    let server = Server::begin().await;
+    let mission = server.mission("roles").await;
+    let mut people = vec![(Role::Owner, server.token.clone())];
+    for role in [Role::Admin, Role::Manager, Role::Member, Role::Viewer] {
+        people.push((role, server.member(role).await));
+    }
+    for (role, token) in &people {
+        for (method, path, needs) in mutations(&mission.crew, &mission.id) {
+            let reply = server.ask(method.clone(), &*path).with_token(token).body("{}").send().await;
+            if role.allows(needs) {
+                // Past the gate it is refused for what it asks, never for who asks.
+                assert!([400, 404].contains(&reply.status), "{role} {method} {path}: {reply:?}");
+            } else {
+                reply.refused(403, "Forbidden");
+            }
+        }
+        for path in ["/api/v1/crews", "/api/v1/agents", "/api/v1/missions", "/api/v1/journal"] {
+            server.get(path).with_token(token).send().await.expect(200);
+        }
+    }
+}
+
+/// A problem without what names the request.
+fn without_names(mut body: Value) -> Value {
+    let object = body.as_object_mut().unwrap();
+    object.remove("instance");
+    object.remove("request_id");
+    body
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_foreign_answers_like_what_is_unknown() {
+    let (server, other, stranger) = Server::begin().await.with_another_workspace().await;
+    let mission = server.mission("secret").await;
+    let task = mission.task("a", &[]).await;
+    let checkpoint = mission.checkpoint("x").await["id"].as_str().unwrap().to_owned();
+    let entry = mission.journal().await[0]["id"].as_str().unwrap().to_owned();
+    let before = mission.show().await;
+    let (crew, lead, id) = (&mission.crew, &mission.lead, &mission.id);
+    let rows = [
+        (Method::GET, "/api/v1/crews/ID", crew),
+        (Method::PATCH, "/api/v1/crews/ID", crew),
+        (Method::DELETE, "/api/v1/crews/ID", crew),
+        (Method::GET, "/api/v1/agents/ID", lead),
+        (Method::PATCH, "/api/v1/agents/ID", lead),
+        (Method::DELETE, "/api/v1/agents/ID", lead),
+        (Method::GET, &*format!("/api/v1/crews/{crew}/missions/ID"), id),
+        (Method::PATCH, &*format!("/api/v1/crews/{crew}/missions/ID"), id),
+        (Method::DELETE, &*format!("/api/v1/crews/{crew}/missions/ID"), id),
+        (Method::POST, &*format!("/api/v1/crews/{crew}/missions/ID/start"), id),
+        (Method::POST, &*format!("/api/v1/crews/{crew}/missions/ID/tasks"), id),
+        (Method::PATCH, &*format!("/api/v1/crews/{crew}/missions/{id}/tasks/ID"), &task),
+        (Method::GET, "/api/v1/missions/ID/checkpoints", id),
+        (Method::POST, "/api/v1/missions/ID/checkpoints", id),
+        (Method::GET, "/api/v1/missions/ID/state?at=2026-01-01T00:00:00Z", id),
+        (Method::GET, "/api/v1/checkpoints/ID", &checkpoint),
+        (Method::POST, "/api/v1/checkpoints/ID/restore", &checkpoint),
+        (Method::POST, "/api/v1/checkpoints/ID/fork", &checkpoint),
+        (Method::DELETE, "/api/v1/checkpoints/ID", &checkpoint),
+        (Method::GET, "/api/v1/journal/ID", &entry),
+    ];
+    for (method, path, id) in rows {
+        let ask = async |id: &str| {
+            let asking = server.ask(method.clone(), path.replace("ID", id));
+            let reply = asking.with_token(&stranger).in_workspace(&other).body("{}").send().await;
+            assert_eq!(reply.status, 404, "{method} {path}: {reply:?}");
+            without_names(reply.body)
+        };
+        assert_eq!(ask(id).await, ask("unknown").await, "{method} {path}");
+    }
+    assert_eq!(mission.show().await, before);
+    let list =
+        server.get(format!("/api/v1/crews/{crew}/missions")).with_token(&stranger).in_workspace(&other);
+    assert_eq!(list.send().await.expect(200), json!([]));
+    let foreign = server.get("/api/v1/crews").with_token(&stranger).send().await;
+    let unknown = server.get("/api/v1/crews").with_token(&stranger).in_workspace("unknown").send().await;
+    assert_eq!(without_names(foreign.body), without_names(unknown.body));
+}

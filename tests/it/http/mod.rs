@@ -1,0 +1,15 @@
+//! The API from outside: requests through the whole pipeline and the real router, on a journal in a
+//! temporary directory.
+
+mod access;
+mod accounts;
+mod checkpoints;
+mod journal;
+mod missions;
+mod pipeline;
+mod races;
+mod repeats;
+mod roster;
+mod server;
+mod state;
+mod tasks;
