@@ -113,7 +113,7 @@ impl Workspace {
 
     fn note_history(&mut self, entry: &Entry) {
         if let Some(Event::Mission(_)) = &entry.event {
-            self.history_mut(&*entry.subject).changes.push_back(entry.offset);
+            self.history_mut(&entry.subject).changes.push_back(entry.offset);
         }
         let Some(mission) = entry.face.as_ref().and_then(|face| face.mission_id.as_ref()) else { return };
         let is_bookkeeping = matches!(

@@ -102,7 +102,7 @@ impl Workspace {
         history.and_then(|history| history.public.last().copied()).ok_or_else(|| {
             Rejection::conflict(
                 "checkpoint.no_anchor",
-                "mission has no journal entries to anchor a checkpoint against",
+                "mission has no journal entries to anchor a checkpoint",
             )
         })
     }

@@ -82,7 +82,6 @@ where
 /// Body of create and update crew.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three wishes")]
 pub struct CrewPatch {
     /// What people call it; 2-100 characters, required on create.
     pub name: Option<String>,
@@ -139,7 +138,6 @@ pub struct CrewPatch {
 /// Body of create and update agent.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three wishes")]
 pub struct AgentPatch {
     /// What people call it; 2-100 characters, required on create.
     pub name: Option<String>,

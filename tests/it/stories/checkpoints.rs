@@ -60,7 +60,7 @@ fn drift(world: &WorkspaceWorld) -> usize {
 
 #[test]
 fn a_fresh_mission_has_nothing_to_anchor_a_checkpoint() {
-    let detail = "mission has no journal entries to anchor a checkpoint against";
+    let detail = "mission has no journal entries to anchor a checkpoint";
     given([created("Fresh")]).when(bookmark(None)).then_rejected("checkpoint.no_anchor", detail);
     let anchored = [created("Fresh"), task("a", TaskStatus::Pending, &[])];
     assert!(given(anchored).when(bookmark(None)).outcome.is_ok());
@@ -97,10 +97,9 @@ fn the_checks_of_create_come_in_the_documented_order() {
     given([]).when(create(bad(), None)).then_rejected("mission.not_found", "mission not found");
     given([created("Fresh")]).when(create(bad(), None)).then_rejected("body.invalid", "invalid JSON body");
     let at = Ok(CheckpointDraft { label: None, at: Some("j_0".into()) });
-    given([created("Fresh")]).when(create(at.clone(), Some(foreign.clone()))).then_rejected(
-        "checkpoint.no_anchor",
-        "mission has no journal entries to anchor a checkpoint against",
-    );
+    given([created("Fresh")])
+        .when(create(at.clone(), Some(foreign.clone())))
+        .then_rejected("checkpoint.no_anchor", "mission has no journal entries to anchor a checkpoint");
     given(underway()).when(create(at, Some(foreign))).then_rejected("entry.not_found", "entry not found");
 }
 
