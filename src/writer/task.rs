@@ -219,7 +219,12 @@ impl<W: World> Task<'_, W> {
             Ok(_) => self.land(batch),
             Err(AppendError::Full) => self.fall_back(batch, &ExecuteError::Full).await,
             Err(AppendError::TooLarge(_)) => self.fall_back(batch, &ExecuteError::TooLarge).await,
-            Err(error @ (AppendError::Conflict { .. } | AppendError::Poisoned(_))) => {
+            Err(AppendError::Poisoned(why)) => {
+                self.poison(why);
+                self.fall_back(batch, &ExecuteError::Unavailable).await;
+            }
+            // Nobody else appends to this log, and nothing before it was refused: a bug.
+            Err(error @ AppendError::Conflict { .. }) => {
                 self.poison(error.to_string());
                 self.fall_back(batch, &ExecuteError::Unavailable).await;
             }
