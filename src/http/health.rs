@@ -62,7 +62,7 @@ fn get_readiness(app: &App) -> Response {
         repairs: journal.repairs.len(),
         clock_behind_ms: clock_behind_ms(app),
     };
-    let ready = !checks.journal_poisoned;
+    let ready = !checks.journal_poisoned && app.failure().is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "status": ready, "service": SERVICE, "checks": checks }))).into_response()
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{StatusCode, Uri};
+use axum::http::StatusCode;
 use axum::routing::{delete, get, patch, post};
 
 use crate::boot::Taffrail;
@@ -41,7 +41,7 @@ use problem::Problem;
 type App = Arc<Taffrail>;
 
 /// The whole API over one running instance, pipeline included.
-pub fn router(app: App) -> Router {
+pub fn router(app: Arc<Taffrail>) -> Router {
     let routes = Router::new()
         .merge(accounts())
         .merge(roster())
@@ -112,7 +112,7 @@ fn history() -> Router<App> {
         .route("/api/v1/journal/{entry}", get(journal::get_entry))
 }
 
-async fn no_such_route(_: Uri) -> Problem {
+async fn no_such_route() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "route_not_found", "Not found")
 }
 

@@ -15,6 +15,9 @@ use super::problem::Problem;
 use super::query::Query;
 use super::time;
 
+const NOT_IN_LIFE: &str = "at is not in the life of this mission";
+const NOT_IN_LIFE_CODE: &str = "mission.not_in_life";
+
 /// The mission with its tasks as of then, the entry it stands at, and its hash.
 #[derive(Serialize)]
 pub(super) struct StateView {
@@ -52,10 +55,10 @@ fn point(
     let at = query.text("at").ok_or_else(|| Problem::invalid("state.at_required", "at is required"))?;
     if at.starts_with("chk_") {
         let checkpoint = world.state.checkpoint(&CheckpointId::from(at))?;
-        return match checkpoint.mission_id == mission.id {
-            true => Ok(checkpoint.boundary),
-            false => Err(not_in_its_life()),
-        };
+        if checkpoint.mission_id != mission.id {
+            return Err(not_in_its_life());
+        }
+        return Ok(checkpoint.boundary);
     }
     if at.starts_with("j_") {
         if EntryId::parse(at).is_none() {
@@ -88,9 +91,6 @@ fn last_shown(world: &WorkspaceWorld, mission: &MissionId, point: Offset) -> Opt
     let count = public.binary_search(&point).map_or_else(|insert_at| insert_at, |found| found + 1);
     public.get(count.checked_sub(1)?).copied()
 }
-
-const NOT_IN_LIFE: &str = "at is not in the life of this mission";
-const NOT_IN_LIFE_CODE: &str = "mission.not_in_life";
 
 fn not_in_its_life() -> Problem {
     Problem::new(StatusCode::CONFLICT, NOT_IN_LIFE_CODE, NOT_IN_LIFE)

@@ -4,6 +4,7 @@
 mod access;
 mod accounts;
 mod checkpoints;
+mod faults;
 mod journal;
 mod missions;
 mod pipeline;

@@ -12,6 +12,7 @@ use taffrail::writer::Wish;
 use taffrail_domain::instance::{InstanceCommand, NewUser, NewWorkspace};
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::{Actor, UserId, WorkspaceId};
+use taffrail_journal::{Journal, MemoryJournal};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -125,7 +126,19 @@ impl Asking<'_> {
 impl Server {
     /// Opens a fresh instance and bootstraps it.
     pub(super) async fn begin() -> Self {
-        let mut server = Self::empty().await;
+        Self::empty().await.bootstrapped().await
+    }
+
+    /// The same on a journal in memory, which can be made to fail.
+    pub(super) async fn begin_on(journal: &Arc<MemoryJournal>) -> Self {
+        let data = TempDir::new().unwrap();
+        let journal: Arc<dyn Journal> = Arc::clone(journal) as _;
+        let app = Taffrail::open_on(Options::new(data.path()), journal).await.unwrap();
+        Self::around(app, data).bootstrapped().await
+    }
+
+    async fn bootstrapped(self) -> Self {
+        let mut server = self;
         let made = server.bootstrap().await.expect(201);
         let text = |key: &str| made[key].as_str().unwrap().to_owned();
         (server.workspace, server.owner, server.token) =
@@ -137,6 +150,10 @@ impl Server {
     pub(super) async fn empty() -> Self {
         let data = TempDir::new().unwrap();
         let app = Taffrail::open(Options::new(data.path())).await.unwrap();
+        Self::around(app, data)
+    }
+
+    fn around(app: Arc<Taffrail>, data: TempDir) -> Self {
         let router = taffrail::http::router(Arc::clone(&app));
         let nothing = String::new;
         Self { router, app, workspace: nothing(), owner: nothing(), token: nothing(), data }
