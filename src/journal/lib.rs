@@ -2,11 +2,14 @@
 //!
 //! It knows logs, offsets and bytes. It must never learn what a mission is: nothing here may
 //! depend on the domain, and nothing outside this crate may know segments or sled.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod codec;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod frame;
+#[cfg(test)]
+mod golden;
 pub mod memory;
 pub mod seal;
 pub mod segment;

@@ -279,3 +279,24 @@ fn closed_in_between(poisoned: Option<String>) -> AppendError {
         poisoned.unwrap_or_else(|| "the journal was closed while the batch was under way".into()),
     )
 }
+
+/// Header, group and seal of a segment that holds these frames of one log; proven before they are
+/// given back.
+#[cfg(test)]
+pub(crate) fn golden_segment(frames: &[Frame]) -> [Vec<u8>; 3] {
+    use format::{Header, Kind, Lead, Seal};
+    let (store, segment, mut point) =
+        (*b"store-id-of-16-b", 3, walk::Point { group: 41, ..Default::default() });
+    let body: Vec<u8> = frames.iter().flat_map(crate::frame::encode).collect();
+    let (count, len) = (frames.len() as u32, body.len() as u32);
+    let lead = Lead { kind: Kind::Group, number: 42, count, len };
+    let group = [&lead.bytes(&store, segment, crc32c::crc32c(&body))[..], &body].concat();
+    let header = Header::new(store, segment, 42, point.digest()).block();
+    let last = frames.last().expect("a group has frames");
+    let head = Position { offset: last.header.offset, chain: last.chain };
+    let heads = [(last.header.log, head)].into();
+    let seal = Seal::new(42, last.header.time_ms, &heads).bytes(&store, segment, 42);
+    let bytes = [&header[..], &group, &seal].concat().into();
+    walk::check_sealed(&bytes, &store, segment, &mut point, &mut |_, _| ()).expect("it proves");
+    [header, group, seal]
+}

@@ -396,9 +396,10 @@ impl<'a> Recovery<'a> {
         };
         let end = match self.known_end(segment, &survey)? {
             Some(end) => Some(end),
-            None if last && !bytes.is_empty() => None,
-            None if bytes.is_empty() => {
-                return refuse(first_group, "the file is missing and nothing says where it ended".into());
+            // Only a file that is still this segment's can be believed to have ended where it breaks.
+            None if last && (Header::read(bytes).is_ok() || !survey.groups.is_empty()) => None,
+            None if last || bytes.is_empty() => {
+                return refuse(first_group, "the segment is gone and nothing says where it ended".into());
             }
             None => return refuse(first_group, broken.why.clone()),
         };

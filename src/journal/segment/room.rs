@@ -19,7 +19,9 @@ enum Next {
     /// Nobody asked for one yet.
     None,
     Wanted(u64),
-    Ready(u64),
+    /// Wanted again after a failure: there is no room until it is ready.
+    Retried(u64),
+    Ready,
     Failed(u64, String),
     Stopped,
 }
@@ -65,16 +67,16 @@ impl Room {
     /// Waits until the file of this segment is there. After a failure it is tried once more.
     pub(crate) fn take(&self, segment: u64) -> Result<(), String> {
         let mut next = self.lock();
-        if !matches!(*next, Next::Ready(ready) if ready == segment) {
-            *next = Next::Wanted(segment);
+        if matches!(*next, Next::Failed(..)) {
+            *next = Next::Retried(segment);
             self.changed.notify_all();
         }
         loop {
             match &*next {
-                Next::Ready(_) => return Ok(()),
+                Next::Ready => return Ok(()),
                 Next::Failed(_, why) => return Err(why.clone()),
                 Next::Stopped => return Err("the journal is being closed".into()),
-                Next::None | Next::Wanted(_) => {}
+                Next::None | Next::Wanted(_) | Next::Retried(_) => {}
             }
             next = self.changed.wait(next).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
@@ -87,11 +89,10 @@ impl Room {
         }
         let mut next = self.lock();
         if let Next::Failed(segment, _) = *next {
-            *next = Next::Wanted(segment);
+            *next = Next::Retried(segment);
             self.changed.notify_all();
-            return false;
         }
-        true
+        !matches!(*next, Next::Retried(_) | Next::Stopped)
     }
 
     /// Whether enough is free on the disk. A disk that does not say is taken as having room: the
@@ -106,14 +107,14 @@ impl Room {
         loop {
             match *next {
                 Next::Stopped => return,
-                Next::Wanted(segment) => {
+                Next::Wanted(segment) | Next::Retried(segment) => {
                     drop(next);
                     let prepared = self.prepare(segment);
                     next = self.lock();
                     // Somebody may have stopped us, or asked for another one meanwhile.
-                    if matches!(*next, Next::Wanted(wanted) if wanted == segment) {
+                    if matches!(*next, Next::Wanted(wanted) | Next::Retried(wanted) if wanted == segment) {
                         *next = match prepared {
-                            Ok(()) => Next::Ready(segment),
+                            Ok(()) => Next::Ready,
                             Err(error) => Next::Failed(segment, error.to_string()),
                         };
                         self.changed.notify_all();
@@ -125,11 +126,11 @@ impl Room {
                     let (guard, timeout) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
                     next = guard;
                     if timeout.timed_out() && matches!(*next, Next::Failed(..)) && self.has_free_bytes() {
-                        *next = Next::Wanted(segment);
+                        *next = Next::Retried(segment);
                     }
                     continue;
                 }
-                Next::None | Next::Ready(_) => {}
+                Next::None | Next::Ready => {}
             }
             next = self.changed.wait(next).unwrap_or_else(|poisoned| poisoned.into_inner());
         }

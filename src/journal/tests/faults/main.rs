@@ -1,0 +1,13 @@
+//! What a disk can do to a journal, and what must be left of it.
+//!
+//! The property behind all of these: after reopening, every acknowledged frame is there and proves,
+//! or the start is refused naming the place. Only the last group may go, if nothing behind it and
+//! nothing on the shelf ever saw it.
+#![allow(clippy::unwrap_used)]
+
+mod place;
+
+mod damage;
+mod disk;
+mod shelf;
+mod tails;
