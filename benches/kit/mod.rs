@@ -1,4 +1,5 @@
 //! A workspace's history as a busy team would make it: missions of a hundred entries, one after another.
+#![allow(dead_code, reason = "each bench takes what it needs")]
 
 use taffrail_domain::checkpoint::{CheckpointCommand, CheckpointDraft};
 use taffrail_domain::mission::{MissionCommand, MissionDraft, TaskDraft, TaskPatch};
@@ -9,11 +10,11 @@ use taffrail_domain::{
 use taffrail_projections::{WorkspaceWorld, World};
 
 /// Entries of one mission.
-pub const MISSION_ENTRIES: usize = 100;
+pub(crate) const MISSION_ENTRIES: usize = 100;
 
 /// Ids that look like ours and cost nothing.
 #[derive(Default)]
-pub struct Counter(std::cell::Cell<u64>);
+pub(crate) struct Counter(std::cell::Cell<u64>);
 
 impl Mint for Counter {
     fn cuid(&self) -> String {
@@ -28,11 +29,11 @@ impl Mint for Counter {
 }
 
 /// Decides commands one by one and hands the drafts out; holds the world they make.
-pub struct Workshop {
+pub(crate) struct Workshop {
     /// The world so far.
-    pub world: WorkspaceWorld,
+    pub(crate) world: WorkspaceWorld,
     /// Everybody's deeds are this person's.
-    pub actor: Actor,
+    pub(crate) actor: Actor,
     crew: CrewId,
     lead: String,
     mint: Counter,
@@ -40,7 +41,7 @@ pub struct Workshop {
 
 impl Workshop {
     /// An opened workspace with a crew and its LEAD; hands out the drafts that made it.
-    pub fn open(log: LogTag, id: &WorkspaceId, owner: &UserId) -> (Self, Vec<Vec<Draft>>) {
+    pub(crate) fn open(log: LogTag, id: &WorkspaceId, owner: &UserId) -> (Self, Vec<Vec<Draft>>) {
         let mut shop = Self {
             world: WorkspaceWorld::empty(log),
             actor: Actor::System,
@@ -52,8 +53,7 @@ impl Workshop {
         let open = RosterCommand::Open { id: id.clone(), name, slug, owner: owner.clone() };
         let mut drafts = vec![shop.decide(open.into())];
         shop.actor = Actor::User(owner.clone());
-        let crew =
-            CrewPatch { name: Some("Crew".into()), slug: Some("crew".into()), ..CrewPatch::default() };
+        let crew = CrewPatch { name: Some("Crew".into()), slug: Some("crew".into()), ..CrewPatch::default() };
         drafts.push(shop.decide(RosterCommand::CreateCrew(crew).into()));
         shop.crew = CrewId::from(&*drafts[1][0].subject);
         let lead = AgentPatch {
@@ -69,7 +69,7 @@ impl Workshop {
     }
 
     /// One mission's life in 100 entries: 24 tasks, each added, begun, reported and completed, and two bookmarks.
-    pub fn mission(&mut self) -> (MissionId, Vec<Vec<Draft>>) {
+    pub(crate) fn mission(&mut self) -> (MissionId, Vec<Vec<Draft>>) {
         let draft = MissionDraft {
             title: Some("Move billing to the new ledger".into()),
             description: Some("Every invoice since 2019, without downtime".into()),
@@ -115,11 +115,10 @@ impl Workshop {
     }
 
     /// Decides and folds one command.
-    pub fn decide(&mut self, command: Command) -> Vec<Draft> {
+    pub(crate) fn decide(&mut self, command: Command) -> Vec<Draft> {
         let next = self.world.head().plus(1);
         let now = Time(1_760_000_000_000 + next.0);
-        let context =
-            Context { now, actor: &self.actor, log: self.world.log(), next, mint: &self.mint };
+        let context = Context { now, actor: &self.actor, log: self.world.log(), next, mint: &self.mint };
         let drafts = self.world.decide(&command, &context).expect("a bench only wishes what it may");
         for (index, draft) in drafts.iter().enumerate() {
             let entry = draft.clone().at(next.plus(index as u64), now, self.actor.clone());
@@ -149,4 +148,87 @@ fn life_of_a_task() -> [TaskPatch; 3] {
         },
         TaskPatch { status: Some("COMPLETED".into()), ..TaskPatch::default() },
     ]
+}
+
+/// What a lane works on: one task of one mission, its own.
+pub(crate) type Lane = (CrewId, MissionId, TaskId);
+
+/// Writes a data directory as a server would have left it after a crash: an instance with one
+/// workspace and at least `entries` entries in it. Hands back the workshop that made them.
+pub(crate) fn seed(data: &std::path::Path, owner: &UserId, entries: usize) -> Workshop {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let data = data.to_owned();
+    let owner = owner.clone();
+    // A runtime of its own on a thread of its own: callers may be inside another.
+    let seeding =
+        std::thread::spawn(move || runtime.expect("a runtime").block_on(fill(&data, &owner, entries)));
+    seeding.join().expect("seeding works")
+}
+
+async fn fill(data: &std::path::Path, owner: &UserId, entries: usize) -> Workshop {
+    use taffrail_domain::instance::{Instance, InstanceCommand, NewUser, NewWorkspace};
+    use taffrail_journal::{Journal, LogId, segment};
+    let journal =
+        segment::open(segment::Options::new(data), &Default::default(), &mut |_| ()).expect("opens");
+    let workspace: WorkspaceId = "cmi4q0x2a0000000000000002".into();
+    let user = NewUser { id: owner.clone(), email_key: "key".into() };
+    let (name, slug) = ("Bench".into(), "bench".into());
+    let registered = NewWorkspace { id: workspace.clone(), name, slug, owner: owner.clone() };
+    let wishes = [InstanceCommand::CreateUser(user), InstanceCommand::RegisterWorkspace(registered)];
+    let drafts: Vec<Draft> =
+        wishes.iter().flat_map(|wish| Instance::default().decide(wish).expect("a fresh instance")).collect();
+    let frames = |drafts: &[Draft], actor: &Actor, head: u64| {
+        let time = |index: usize| Time(1_760_000_000_000 + head + index as u64);
+        let numbered = drafts.iter().enumerate();
+        let frames =
+            numbered.map(|(index, draft)| taffrail::stored::unsealed(draft, time(index), actor, None));
+        frames.collect::<Result<Vec<_>, _>>().expect("encodes")
+    };
+    journal.append(LogId::INSTANCE, 0, frames(&drafts, &Actor::System, 0)).await.expect("appends");
+    let (mut shop, batches) = Workshop::open(LogTag(1), &workspace, owner);
+    let mut waiting: Vec<Draft> = batches.into_iter().flatten().collect();
+    let (mut head, mut made) = (0, waiting.len());
+    loop {
+        let done = made >= entries;
+        if waiting.len() >= 4_000 || done {
+            head =
+                journal.append(LogId(1), head, frames(&waiting, &shop.actor, head)).await.expect("appends");
+            waiting.clear();
+        }
+        if done {
+            break;
+        }
+        let (_, batches) = shop.mission();
+        waiting.extend(batches.into_iter().flatten());
+        made = usize::try_from(shop.world.head().0).expect("a bench's count");
+    }
+    shop
+}
+
+/// A mission with one task, made through the real writer.
+pub(crate) async fn lane(shop: &mut Workshop, workspace: &taffrail::writer::Writer<WorkspaceWorld>) -> Lane {
+    use taffrail::writer::Wish;
+    let draft = MissionDraft {
+        title: Some("A lane of its own".into()),
+        lead_agent_id: Some(shop.lead.clone()),
+        ..MissionDraft::default()
+    };
+    let wish = |command: Command| Wish { command, actor: shop.actor.clone(), request: None };
+    let create = MissionCommand::Create { crew: shop.crew.clone(), draft }.into();
+    let created = workspace.execute(wish(create)).await.expect("it is accepted");
+    let mission = MissionId::from(&*created.entries[0].subject);
+    let draft = Ok(TaskDraft { title: Some("The one task".into()), ..TaskDraft::default() });
+    let (crew, id) = (shop.crew.clone(), mission.clone());
+    let add = MissionCommand::AddTask { crew, mission: id, draft }.into();
+    let added = workspace.execute(wish(add)).await.expect("it is accepted");
+    let task = added.entries[0].event.as_ref().and_then(task_of).expect("a task was created");
+    (shop.crew.clone(), mission, task)
+}
+
+/// Resident memory of this process, MiB.
+#[must_use]
+pub(crate) fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1_024
 }
