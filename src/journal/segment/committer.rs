@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::format::{HEADER_BLOCK, Header, Kind, LEAD_BYTES, Lead, Seal};
 use super::pipe::{Gathered, Pipe};
 use super::shared::Shared;
+use super::tail::Run;
 use super::walk::Point;
 use crate::AppendError;
 
@@ -50,27 +51,24 @@ impl Committer {
     /// Works until the pipe is closed; gives itself back so that the segment can be sealed.
     pub(crate) fn run(mut self) -> Self {
         let mut capacity = 0;
-        while let Some(gathered) = self.pipe.take(capacity) {
+        while let Some(mut gathered) = self.pipe.take(capacity) {
             capacity = gathered.bytes.len();
-            let error = match self.shared.poisoned() {
-                Some(why) => AppendError::Poisoned(why),
-                None => match self.commit(gathered) {
-                    Ok(()) => continue,
-                    Err((gathered, failure)) => {
-                        let error = self.fail(failure);
-                        gathered.fail(&error);
-                        self.pipe.reset(&error);
-                        continue;
-                    }
-                },
-            };
-            gathered.fail(&error);
+            match self.commit(&mut gathered) {
+                Ok(()) => self.publish(gathered),
+                Err(error) => {
+                    gathered.fail(&error);
+                    self.pipe.reset(&error);
+                }
+            }
         }
         self
     }
 
-    fn fail(&self, failure: Failure) -> AppendError {
-        match failure {
+    fn commit(&mut self, gathered: &mut Gathered) -> Result<(), AppendError> {
+        if let Some(why) = self.shared.poisoned() {
+            return Err(AppendError::Poisoned(why));
+        }
+        self.write(gathered).map_err(|failure| match failure {
             Failure::Full(why) => {
                 tracing::warn!(why, "a group was refused for want of room");
                 AppendError::Full
@@ -79,16 +77,7 @@ impl Committer {
                 self.shared.poison(&why);
                 AppendError::Poisoned(why)
             }
-        }
-    }
-
-    fn commit(&mut self, mut gathered: Gathered) -> Result<(), (Gathered, Failure)> {
-        let written = self.write(&mut gathered);
-        if let Err(failure) = written {
-            return Err((gathered, failure));
-        }
-        self.publish(gathered);
-        Ok(())
+        })
     }
 
     /// One write and one sync: afterwards the group is durable.
@@ -99,7 +88,7 @@ impl Committer {
         let needed = gathered.bytes.len() as u64 + Seal::len_for(logs) as u64;
         let too_large = || Failure::Full("the group is too large to be counted".into());
         let len = u32::try_from(gathered.bytes.len() - LEAD_BYTES).map_err(|_| too_large())?;
-        let count = u32::try_from(gathered.frames.len()).map_err(|_| too_large())?;
+        let count = u32::try_from(gathered.frames).map_err(|_| too_large())?;
         let store = self.shared.store;
         let active = self.make_room(needed)?;
         let lead = Lead { kind: Kind::Group, number: group, count, len };
@@ -115,23 +104,29 @@ impl Committer {
         for waiting in &gathered.waiting {
             self.point.heads.insert(waiting.log, waiting.head);
         }
-        let latest = gathered.frames.iter().map(|frame| frame.header.time_ms).max();
-        self.point.time_ms = self.point.time_ms.max(latest.unwrap_or(0));
+        self.point.time_ms = self.point.time_ms.max(gathered.time_ms);
         Ok(())
     }
 
     /// Moves heads and memory on, then answers.
     fn publish(&self, gathered: Gathered) {
-        let Gathered { bytes, frames, waiting, .. } = gathered;
-        let (segment, first_group) =
-            self.active.as_ref().map_or((0, 0), |active| (active.segment, active.first_group));
-        let runs: Vec<_> = waiting.iter().map(|batch| (batch.log, batch.first, batch.head.offset)).collect();
-        self.shared.index.update(segment, |held| {
-            held.first_group = first_group;
-            held.extend(self.point.group, &runs);
-        });
+        let Gathered { bytes, requests, waiting, .. } = gathered;
         let body = Bytes::from(bytes).slice(LEAD_BYTES..);
-        self.shared.publish(self.point.group, segment, body, frames, &waiting, self.point.time_ms);
+        let mut at = 0;
+        let runs: Vec<_> = waiting
+            .iter()
+            .map(|batch| {
+                at += batch.len;
+                let bytes = body.slice(at - batch.len..at);
+                Run { log: batch.log, first: batch.first, last: batch.head.offset, bytes }
+            })
+            .collect();
+        if let Some(active) = &self.active {
+            self.shared
+                .index
+                .update(active.segment, |held| held.extend(active.first_group, self.point.group, &runs));
+            self.shared.publish(&self.point, active.segment, body, runs, &requests, &waiting);
+        }
         for batch in waiting {
             // Whoever does not wait any more does not want to know.
             drop(batch.answer.send(Ok(batch.head.offset)));

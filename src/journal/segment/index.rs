@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::folder::Folder;
 use super::format::{Heads, Kind, StoreId};
+use super::tail::Run;
 use super::walk::{Frames, Groups};
 use crate::{Frame, LogId};
 
@@ -34,10 +35,10 @@ impl Held {
     }
 
     /// Adds frames that became durable in a further group.
-    pub(crate) fn extend(&mut self, group: u64, runs: &[(LogId, u64, u64)]) {
-        self.last_group = group;
-        for (log, first, last) in runs {
-            self.ranges.entry(*log).or_insert((*first, *last)).1 = *last;
+    pub(crate) fn extend(&mut self, first_group: u64, group: u64, runs: &[Run]) {
+        (self.first_group, self.last_group) = (first_group, group);
+        for run in runs {
+            self.ranges.entry(run.log).or_insert((run.first, run.last)).1 = run.last;
         }
     }
 }

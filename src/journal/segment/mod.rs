@@ -12,6 +12,7 @@ mod disk;
 mod feed;
 mod folder;
 mod format;
+mod hash;
 mod index;
 mod open;
 mod options;

@@ -5,7 +5,8 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::format::LEAD_BYTES;
-use crate::{AppendError, Frame, LogId, Position};
+use super::runs::Name;
+use crate::{AppendError, LogId, Position, Recorded};
 
 /// Bytes at which a group takes in no further batch; one batch alone may be larger.
 const MERGE_BYTES_MAX: usize = 1 << 20;
@@ -19,6 +20,8 @@ pub(crate) struct Waiting {
     pub(crate) first: u64,
     /// Where the log stands once the batch is durable.
     pub(crate) head: Position,
+    /// Bytes of the batch.
+    pub(crate) len: usize,
     pub(crate) answer: oneshot::Sender<Result<u64, AppendError>>,
 }
 
@@ -28,20 +31,43 @@ pub(crate) struct Gathered {
     pub(crate) bytes: Vec<u8>,
     /// CRC-32C of the frames' bytes.
     pub(crate) body_crc: u32,
-    pub(crate) frames: Vec<Frame>,
+    /// Frames in those bytes.
+    pub(crate) frames: usize,
+    /// Highest time of an entry in it.
+    pub(crate) time_ms: u64,
+    /// Who asked for it, in order.
+    pub(crate) requests: Vec<(Name, Recorded)>,
+    /// The batches, in order.
     pub(crate) waiting: Vec<Waiting>,
+}
+
+/// One sealed batch.
+#[derive(Default)]
+pub(crate) struct Sealed {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) frames: usize,
+    pub(crate) time_ms: u64,
+    pub(crate) requests: Vec<(Name, Recorded)>,
+}
+
+impl Sealed {
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.requests.clear();
+        (self.frames, self.time_ms) = (0, 0);
+    }
 }
 
 impl Gathered {
     fn new(capacity: usize) -> Self {
         let mut bytes = Vec::with_capacity(capacity);
         bytes.resize(LEAD_BYTES, 0);
-        Self { bytes, body_crc: 0, frames: Vec::new(), waiting: Vec::new() }
+        Self { bytes, body_crc: 0, frames: 0, time_ms: 0, requests: Vec::new(), waiting: Vec::new() }
     }
 
     fn takes(&self, bytes: usize, frames: usize) -> bool {
         self.waiting.is_empty()
-            || (self.bytes.len() + bytes <= MERGE_BYTES_MAX && self.frames.len() + frames <= MERGE_FRAMES_MAX)
+            || (self.bytes.len() + bytes <= MERGE_BYTES_MAX && self.frames + frames <= MERGE_FRAMES_MAX)
     }
 
     /// Tells everybody who waits that it did not happen.
@@ -82,15 +108,9 @@ impl Pipe {
 
     /// Adds a sealed batch, waiting while the group is full; gives the waiter back if batches were
     /// thrown away since `epoch`.
-    pub(crate) fn push(
-        &self,
-        epoch: u64,
-        bytes: &[u8],
-        frames: &mut Vec<Frame>,
-        waiting: Waiting,
-    ) -> Result<(), Waiting> {
+    pub(crate) fn push(&self, epoch: u64, sealed: &mut Sealed, waiting: Waiting) -> Result<(), Waiting> {
         let mut state = self.lock();
-        while state.epoch == epoch && !state.gathered.takes(bytes.len(), frames.len()) {
+        while state.epoch == epoch && !state.gathered.takes(sealed.bytes.len(), sealed.frames) {
             self.changed.notify_all();
             state = self.wait(state);
         }
@@ -98,9 +118,11 @@ impl Pipe {
             return Err(waiting);
         }
         let gathered = &mut state.gathered;
-        gathered.bytes.extend_from_slice(bytes);
-        gathered.body_crc = crc32c::crc32c_append(gathered.body_crc, bytes);
-        gathered.frames.append(frames);
+        gathered.bytes.extend_from_slice(&sealed.bytes);
+        gathered.body_crc = crc32c::crc32c_append(gathered.body_crc, &sealed.bytes);
+        gathered.frames += sealed.frames;
+        gathered.time_ms = gathered.time_ms.max(sealed.time_ms);
+        gathered.requests.append(&mut sealed.requests);
         gathered.waiting.push(waiting);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::requests::Lookup;
 use super::shared::Shared;
 use super::shelf::Shelf;
+use super::tail;
 use crate::{Frame, LogId, ReadError, Recorded};
 
 /// The frames at these offsets (ascending, all of them durable).
@@ -13,19 +14,19 @@ pub(crate) async fn fetch(
     log: LogId,
     offsets: Vec<u64>,
 ) -> Result<Vec<Frame>, ReadError> {
-    let mut recent = Vec::new();
-    let old = {
+    let (old, runs) = {
         let tail = shared.read_tail();
-        let old =
-            tail.first(log).map_or(offsets.len(), |first| offsets.partition_point(|offset| *offset < first));
-        tail.copy(log, offsets[old..].iter().copied(), &mut recent);
-        old
+        let first = tail.first(log).unwrap_or(u64::MAX);
+        let old = offsets.partition_point(|offset| *offset < first);
+        (old, tail.runs(log, &offsets[old..]))
     };
-    if old == 0 && recent.len() == offsets.len() {
-        return Ok(recent);
-    }
+    let mut recent =
+        tail::decode(&runs, &offsets[old..]).map_err(|error| ReadError::Damaged(error.to_string()))?;
     if old + recent.len() != offsets.len() {
         return Err(ReadError::Damaged(format!("the newest frames of log {log} are not dense")));
+    }
+    if old == 0 {
+        return Ok(recent);
     }
     let mut frames = fetch_old(shared, log, offsets[..old].to_vec()).await?;
     frames.append(&mut recent);

@@ -16,7 +16,7 @@ use super::folder::Folder;
 use super::format::{HEADER_BLOCK, Header, Heads, Kind, Lead, Seal, StoreId};
 use super::index::Held;
 use super::options::{OpenError, Options};
-use super::requests::Requests;
+use super::requests::{self, Requests};
 use super::shelf::{Shelf, Shelved};
 use super::walk::{self, Break, Groups, Point, Survey};
 use crate::seal::Hash;
@@ -314,16 +314,23 @@ impl<'a> Recovery<'a> {
         scan: Scan,
         frames: &SyncSender<Vec<Frame>>,
     ) -> Result<(), OpenError> {
+        let (mut of_group, mut noted) = (0, Vec::new());
         for (group, frame) in &scan.frames {
             let header = &frame.header;
+            if *group != of_group {
+                self.found.requests.add(of_group, &noted);
+                noted.clear();
+                of_group = *group;
+            }
             if let Some(request) = &header.request {
-                self.found.requests.add(*group, header.log, header.offset, request);
+                requests::note(&mut noted, header.log, header.offset, request);
             }
             if self.unproven.get(&header.log) == Some(&Position { offset: header.offset, chain: frame.chain })
             {
                 self.unproven.remove(&header.log);
             }
         }
+        self.found.requests.add(of_group, &noted);
         self.found.requests.evict(self.shelved.map_or(0, |shelved| shelved.requests_group));
         if let Some(shelved) = self.shelved
             && self.found.point.group < shelved.group

@@ -1,15 +1,16 @@
 //! The sealer: one thread that checks what each batch expects, seals it and adds it to the group
 //! that is being gathered, while the committer syncs the one before.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::pipe::{Pipe, Waiting};
+use super::hash::Map;
+use super::pipe::{Pipe, Sealed, Waiting};
+use super::requests;
 use super::shared::Shared;
 use crate::seal::Sealer;
-use crate::{AppendError, Frame, LogId, Position, Unsealed};
+use crate::{AppendError, LogId, Position, Unsealed};
 
 /// A batch on its way.
 pub(crate) struct Batch {
@@ -25,16 +26,15 @@ pub(crate) struct Sealing {
     pipe: Arc<Pipe>,
     sealer: Sealer,
     /// Where each log will stand once everything handed over is durable.
-    assigned: HashMap<LogId, Position>,
+    assigned: Map<LogId, Position>,
     epoch: u64,
-    bytes: Vec<u8>,
-    frames: Vec<Frame>,
+    sealed: Sealed,
 }
 
 impl Sealing {
     pub(crate) fn new(shared: Arc<Shared>, pipe: Arc<Pipe>, sealer: Sealer) -> Self {
         let epoch = pipe.epoch();
-        Self { shared, pipe, sealer, assigned: HashMap::new(), epoch, bytes: Vec::new(), frames: Vec::new() }
+        Self { shared, pipe, sealer, assigned: Map::default(), epoch, sealed: Sealed::default() }
     }
 
     /// Works until nobody can append any more.
@@ -80,14 +80,18 @@ impl Sealing {
         if !has_room {
             return Err((answer, AppendError::Full));
         }
-        self.bytes.clear();
-        self.frames.clear();
+        self.sealed.clear();
         for unsealed in frames {
-            let frame = self.sealer.seal(log, &mut position, unsealed, &mut self.bytes);
-            self.frames.push(frame);
+            let frame = self.sealer.seal(log, &mut position, unsealed, &mut self.sealed.bytes);
+            self.sealed.frames += 1;
+            self.sealed.time_ms = self.sealed.time_ms.max(frame.header.time_ms);
+            if let Some(request) = &frame.header.request {
+                requests::note(&mut self.sealed.requests, log, frame.header.offset, request);
+            }
         }
-        let waiting = Waiting { log, first: expected + 1, head: position, answer };
-        match self.pipe.push(self.epoch, &self.bytes, &mut self.frames, waiting) {
+        let len = self.sealed.bytes.len();
+        let waiting = Waiting { log, first: expected + 1, head: position, len, answer };
+        match self.pipe.push(self.epoch, &mut self.sealed, waiting) {
             Ok(()) => {
                 self.assigned.insert(log, position);
                 Ok(())

@@ -1,6 +1,5 @@
 //! What the threads and callers of one journal share.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -11,20 +10,35 @@ use tokio::sync::watch;
 use super::feed::Feed;
 use super::folder::Folder;
 use super::format::StoreId;
+use super::hash::Map;
 use super::index::Index;
 use super::options::Options;
 use super::pipe::Waiting;
 use super::requests::Requests;
 use super::room::Room;
+use super::runs::Name;
 use super::shelf::Shelf;
-use super::tail::Tail;
-use crate::{Frame, LogId, Position};
+use super::tail::{Run, Tail};
+use super::walk::Point;
+use crate::{LogId, Position, Recorded};
 
 /// Where a log stands, and who wants to hear of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Head {
     position: Position,
     watch: watch::Sender<u64>,
+}
+
+impl Head {
+    fn move_to(&mut self, position: Position) {
+        self.position = position;
+        let watched = self.watch.receiver_count() > 0;
+        // Waking costs even where nobody sleeps; who subscribes later starts from the new value.
+        self.watch.send_if_modified(|offset| {
+            *offset = position.offset;
+            watched
+        });
+    }
 }
 
 /// One open journal.
@@ -39,7 +53,7 @@ pub(crate) struct Shared {
     /// Why there is no shelf although there should be one.
     pub(crate) shelf_missing: Option<String>,
     pub(crate) requests: Mutex<Requests>,
-    heads: RwLock<HashMap<LogId, Head>>,
+    heads: RwLock<Map<LogId, Head>>,
     tail: RwLock<Tail>,
     poison: watch::Sender<Option<String>>,
     notes: Mutex<Vec<String>>,
@@ -60,7 +74,7 @@ pub(crate) struct Start {
     pub(crate) shelf_missing: Option<String>,
     pub(crate) requests: Requests,
     pub(crate) repairs: Vec<String>,
-    pub(crate) point: super::walk::Point,
+    pub(crate) point: Point,
 }
 
 impl Shared {
@@ -90,16 +104,20 @@ impl Shared {
         }
     }
 
-    fn read_heads(&self) -> RwLockReadGuard<'_, HashMap<LogId, Head>> {
+    fn read_heads(&self) -> RwLockReadGuard<'_, Map<LogId, Head>> {
         self.heads.read().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn write_heads(&self) -> RwLockWriteGuard<'_, HashMap<LogId, Head>> {
+    fn write_heads(&self) -> RwLockWriteGuard<'_, Map<LogId, Head>> {
         self.heads.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn read_tail(&self) -> RwLockReadGuard<'_, Tail> {
         self.tail.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn write_tail(&self) -> RwLockWriteGuard<'_, Tail> {
+        self.tail.write().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn lock_requests(&self) -> MutexGuard<'_, Requests> {
@@ -114,9 +132,7 @@ impl Shared {
         if let Some(head) = self.read_heads().get(&log) {
             return head.watch.subscribe();
         }
-        let mut heads = self.write_heads();
-        let fresh = || Head { position: Position::default(), watch: watch::Sender::new(0) };
-        heads.entry(log).or_insert_with(fresh).watch.subscribe()
+        self.write_heads().entry(log).or_default().watch.subscribe()
     }
 
     /// Every log that has at least one frame, in order.
@@ -139,41 +155,34 @@ impl Shared {
     /// Takes a durable group into memory; heads move last.
     pub(crate) fn publish(
         &self,
-        group: u64,
+        point: &Point,
         segment: u64,
         body: Bytes,
-        frames: Vec<Frame>,
+        runs: Vec<Run>,
+        requests: &[(Name, Recorded)],
         batches: &[Waiting],
-        time_ms: u64,
     ) {
         let (shelved, requests_shelved) = self.shelved();
         {
-            let mut requests = self.lock_requests();
-            for frame in &frames {
-                if let Some(request) = &frame.header.request {
-                    requests.add(group, frame.header.log, frame.header.offset, request);
-                }
-            }
-            requests.evict(requests_shelved);
+            let mut known = self.lock_requests();
+            known.add(point.group, requests);
+            known.evict(requests_shelved);
         }
         {
-            let mut tail = self.tail.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-            tail.push(group, body.len(), frames);
+            let mut tail = self.write_tail();
+            tail.push(point.group, runs);
             tail.evict(shelved, self.options.tail_bytes_max);
         }
-        self.last_group.store(group, Ordering::Release);
-        self.last_time_ms.store(time_ms, Ordering::Release);
+        self.last_group.store(point.group, Ordering::Release);
+        self.last_time_ms.store(point.time_ms, Ordering::Release);
         {
             let mut heads = self.write_heads();
             for batch in batches {
-                let fresh = || Head { position: Position::default(), watch: watch::Sender::new(0) };
-                let head = heads.entry(batch.log).or_insert_with(fresh);
-                head.position = batch.head;
-                head.watch.send_replace(batch.head.offset);
+                heads.entry(batch.log).or_default().move_to(batch.head);
             }
         }
         if self.usable_shelf().is_some() {
-            self.feed.push(group, segment, body);
+            self.feed.push(point.group, segment, body);
         }
     }
 
@@ -181,8 +190,7 @@ impl Shared {
     pub(crate) fn evict(&self) {
         let (shelved, requests_shelved) = self.shelved();
         self.lock_requests().evict(requests_shelved);
-        let mut tail = self.tail.write().unwrap_or_else(|poisoned| poisoned.into_inner());
-        tail.evict(shelved, self.options.tail_bytes_max);
+        self.write_tail().evict(shelved, self.options.tail_bytes_max);
     }
 
     /// Up to which group memory need not hold on to frames and to requests.

@@ -20,6 +20,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::format::StoreId;
+use super::requests;
 use super::runs::{self, Name, RUN_REQUESTS};
 use super::walk::Frames;
 use crate::codec::{self, Malformed};
@@ -152,18 +153,7 @@ impl Step {
 
     fn add_request(&mut self, log: LogId, offset: u64, raw: &Raw<'_>) -> Result<(), Malformed> {
         let Some(request) = raw.request()? else { return Ok(()) };
-        if request.id != [0; 16] {
-            let name = (log, request.id);
-            match self.requests.last_mut() {
-                Some((last, recorded)) if *last == name && recorded.last + 1 == offset => {
-                    recorded.last = offset
-                }
-                _ => {
-                    let fingerprint = request.fingerprint;
-                    self.requests.push((name, Recorded { fingerprint, first: offset, last: offset }));
-                }
-            }
-        }
+        requests::note(&mut self.requests, log, offset, &request);
         Ok(())
     }
 
