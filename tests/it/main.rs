@@ -3,6 +3,8 @@
 #![allow(missing_docs, reason = "test names are the documentation")]
 
 mod contract;
+mod crash;
 mod http;
+mod program;
 mod properties;
 mod stories;
