@@ -93,19 +93,29 @@ impl Step {
     /// Adds a group's body.
     pub(crate) fn add_group(&mut self, group: u64, segment: u64, body: &[u8]) -> Result<(), Malformed> {
         let mut contents = Contents { group, segment, runs: Vec::new() };
-        let mut frames = Frames::new(body);
-        let mut start = 0;
+        let mut frames = Frames::new(body).peekable();
+        let mut at = 0;
         while let Some(raw) = frames.next() {
-            let raw = raw?;
-            let (log, offset) = raw.place();
-            self.add_frame(log, offset, &body[start..frames.at]);
-            self.add_request(log, offset, &raw)?;
-            self.heads.insert(log, Position { offset, chain: raw.chain() });
-            match contents.runs.last_mut() {
-                Some(run) if run.log == log && run.first + u64::from(run.count) == offset => run.count += 1,
-                _ => contents.runs.push(Run { log, first: offset, count: 1 }),
+            let mut raw = raw?;
+            let (log, first) = raw.place();
+            let records = self.frames.entry(log).or_default();
+            let mut count = 1;
+            loop {
+                add_frame(records, first + u64::from(count) - 1, &body[at..at + raw.len()]);
+                at += raw.len();
+                if let Some(request) = raw.request()? {
+                    requests::note(&mut self.requests, log, first + u64::from(count) - 1, &request);
+                }
+                let follows = |next: &Result<Raw<'_>, Malformed>| {
+                    next.as_ref().is_ok_and(|next| next.place() == (log, first + u64::from(count)))
+                };
+                let Some(next) = frames.next_if(follows) else { break };
+                raw = next?;
+                count += 1;
             }
-            start = frames.at;
+            let offset = first + u64::from(count) - 1;
+            self.heads.insert(log, Position { offset, chain: raw.chain() });
+            contents.runs.push(Run { log, first, count });
         }
         self.contents.push(contents);
         self.bytes += body.len();
@@ -141,22 +151,6 @@ impl Step {
         self.contents.is_empty() && self.ends.is_empty()
     }
 
-    fn add_frame(&mut self, log: LogId, offset: u64, bytes: &[u8]) {
-        let records = self.frames.entry(log).or_default();
-        match records.last_mut() {
-            Some(record) if record.bytes.len() + bytes.len() <= RECORD_BYTES_MAX => {
-                record.bytes.extend_from_slice(bytes);
-            }
-            _ => records.push(Record { first: offset, bytes: bytes.to_vec() }),
-        }
-    }
-
-    fn add_request(&mut self, log: LogId, offset: u64, raw: &Raw<'_>) -> Result<(), Malformed> {
-        let Some(request) = raw.request()? else { return Ok(()) };
-        requests::note(&mut self.requests, log, offset, &request);
-        Ok(())
-    }
-
     fn batch(&self, shelved: &Shelved) -> sled::Batch {
         let mut batch = sled::Batch::default();
         for (log, records) in &self.frames {
@@ -168,7 +162,7 @@ impl Step {
         }
         for contents in self.contents.chunks(256) {
             let group = contents[0].group;
-            batch.insert(number_key(b'g', group), codec::encode(&contents.to_vec()));
+            batch.insert(number_key(b'g', group), codec::encode(&contents));
         }
         if let Some(run) = &self.run {
             for key in &run.replaced {
@@ -183,6 +177,15 @@ impl Step {
         }
         batch.insert(b"s", codec::encode(shelved));
         batch
+    }
+}
+
+fn add_frame(records: &mut Vec<Record>, offset: u64, bytes: &[u8]) {
+    match records.last_mut() {
+        Some(record) if record.bytes.len() + bytes.len() <= RECORD_BYTES_MAX => {
+            record.bytes.extend_from_slice(bytes);
+        }
+        _ => records.push(Record { first: offset, bytes: bytes.to_vec() }),
     }
 }
 

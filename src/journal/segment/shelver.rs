@@ -46,6 +46,7 @@ impl Shelver {
 
     /// Works until it is told to stop or the shelf fails; it is never joined by anybody who serves.
     pub(crate) fn run(mut self) {
+        work_behind();
         let result = catch_unwind(AssertUnwindSafe(|| self.work()))
             .unwrap_or_else(|_| Err("the shelver panicked".into()));
         if let Err(why) = result {
@@ -188,5 +189,14 @@ impl Shelver {
                 return Order::Stop;
             }
         }
+    }
+}
+
+/// Lets the threads go first that somebody waits for; a system that does not allow it loses nothing
+/// but time.
+fn work_behind() {
+    const NICE: i32 = 10;
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE) {
+        tracing::debug!(%error, "the shelver runs at normal priority");
     }
 }
