@@ -1,3 +1,5 @@
+//! Snapshots that are whole, and snapshots that are not.
+
 use std::fs;
 
 use taffrail_domain::instance::UserCreated;

@@ -1,3 +1,5 @@
+//! What the vault keeps, forgets and sweeps.
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
