@@ -4,7 +4,10 @@
 
 mod contract;
 mod crash;
+mod faults;
 mod http;
 mod program;
 mod properties;
+mod readme;
 mod stories;
+mod tidy;

@@ -63,7 +63,7 @@ async fn register_only(data: &Data) -> Account {
     let wish = Wish { command, actor: Actor::User(user.clone()), request: None };
     app.instance().execute(wish).await.unwrap();
     app.drain().await;
-    Account { user: user.to_string(), workspace: workspace.to_string(), token: secret.reveal().to_owned() }
+    Account { workspace: workspace.to_string(), token: secret.reveal().to_owned() }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,6 @@ pub(super) enum Wish {
         then: Value,
     },
     Drop {
-        mission: String,
         checkpoint: String,
     },
     Delete {

@@ -31,8 +31,13 @@ impl Data {
 
     /// A copy of it as it lies there.
     pub(crate) fn copy(&self) -> Self {
+        Self::copied(self.path())
+    }
+
+    /// A copy of a data directory elsewhere.
+    pub(crate) fn copied(path: &Path) -> Self {
         let copy = Self::new();
-        copy_folder(self.path(), copy.path());
+        copy_folder(path, copy.path());
         copy
     }
 

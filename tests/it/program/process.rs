@@ -38,11 +38,17 @@ impl Program {
 
     /// The same with more arguments.
     pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Self {
+        Self::try_start(data, arguments).unwrap_or_else(|ended| panic!("it did not start: {ended:?}"))
+    }
+
+    /// Starts it and waits until it listens, or has refused to.
+    pub(crate) fn try_start(data: &Path, arguments: &[&str]) -> Result<Self, Ended> {
         let mut program = Self::spawn(data, arguments);
-        let line = program.stdout.wait_for("listening on ");
-        let line = line.unwrap_or_else(|| panic!("it did not start: {}", program.stderr.all()));
-        program.url = line.split_once("listening on ").unwrap().1.to_owned();
-        program
+        match program.stdout.wait_for("listening on ") {
+            Some(line) => program.url = line.split_once("listening on ").unwrap().1.to_owned(),
+            None => return Err(program.ended()),
+        }
+        Ok(program)
     }
 
     /// Starts it and waits for nothing.
@@ -61,14 +67,6 @@ impl Program {
         let stdout = Lines::read(child.stdout.take().unwrap());
         let stderr = Lines::read(child.stderr.take().unwrap());
         Self { child, stdout, stderr, url: String::new() }
-    }
-
-    /// Starts it where it must refuse to start: how it ended.
-    pub(crate) fn refused(data: &Path) -> Ended {
-        let mut program = Self::spawn(data, &[]);
-        let listening = program.stdout.wait_for("listening on ");
-        assert_eq!(listening, None, "it started where it must not");
-        program.ended()
     }
 
     /// What ends it at once, from wherever the moment is known.
