@@ -66,11 +66,6 @@ impl Feed {
         }
     }
 
-    /// Bytes that wait here.
-    pub(crate) fn bytes(&self) -> usize {
-        self.lock().bytes
-    }
-
     /// The number of the oldest group here.
     pub(crate) fn first(&self) -> Option<u64> {
         self.lock().groups.front().map(|fed| fed.group)

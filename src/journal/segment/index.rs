@@ -67,6 +67,14 @@ impl Index {
         self.find(|held| held.first_group <= group && group <= held.last_group)
     }
 
+    /// Bytes of the segments that hold anything behind this group.
+    pub(crate) fn bytes_behind(&self, group: u64) -> u64 {
+        let segments = self.segments.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let behind = segments.iter().filter(|(_, held)| held.last_group > group);
+        let len = |number: &u64| fs::metadata(self.folder.segment(*number)).map_or(0, |file| file.len());
+        behind.map(|(number, _)| len(number)).sum()
+    }
+
     fn find(&self, wanted: impl Fn(&Held) -> bool) -> Option<(u64, Held)> {
         let segments = self.segments.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         segments.iter().rev().find(|(_, held)| wanted(held)).map(|(number, held)| (*number, held.clone()))

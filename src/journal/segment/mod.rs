@@ -258,15 +258,11 @@ impl Journal for SegmentJournal {
     }
 
     fn health(&self) -> Health {
-        let shelved = self.shared.shelf.as_ref().map_or(0, |shelf| shelf.shelved());
+        let (shelver_lag_groups, shelver_lag_bytes) = self.shared.lag();
         Health {
             poisoned: self.shared.poisoned(),
-            shelver_lag_groups: if self.shared.shelf.is_some() {
-                self.shared.last_group().saturating_sub(shelved)
-            } else {
-                0
-            },
-            shelver_lag_bytes: self.shared.feed.bytes() as u64,
+            shelver_lag_groups,
+            shelver_lag_bytes,
             shelf_abandoned: self.shared.shelf_abandoned(),
             repairs: self.shared.notes(),
             full: !self.shared.room.has_room(),

@@ -8,6 +8,8 @@ use crate::{LogId, Recorded};
 
 /// Requests at which a run is written; until then all of them are in memory.
 pub(crate) const RUN_REQUESTS: usize = 50_000;
+/// Requests at which a run is merged no further: merging holds all of them in memory.
+pub(crate) const RUN_REQUESTS_MAX: usize = 400_000;
 /// Entries in one record: about 16 KiB.
 const RECORD_ENTRIES: usize = 372;
 /// Log, id, fingerprint, first, last.

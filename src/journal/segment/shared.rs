@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     notes: Mutex<Vec<String>>,
     last_group: AtomicU64,
     last_time_ms: AtomicU64,
+    /// Bytes of groups that the shelf does not hold.
+    unshelved_bytes: AtomicU64,
     /// Held for as long as anybody uses the journal.
     _lock: Arc<File>,
 }
@@ -81,6 +83,8 @@ impl Shared {
     pub(crate) fn new(start: Start) -> Self {
         let Start { options, folder, store, lock, index, shelf, shelf_missing, requests, repairs, point } =
             start;
+        let shelved = shelf.as_ref().map_or(u64::MAX, |shelf| shelf.shelved());
+        let unshelved_bytes = index.bytes_behind(shelved);
         let heads = point.heads.iter().map(|(log, position)| {
             (*log, Head { position: *position, watch: watch::Sender::new(position.offset) })
         });
@@ -100,6 +104,7 @@ impl Shared {
             notes: Mutex::new(repairs),
             last_group: AtomicU64::new(point.group),
             last_time_ms: AtomicU64::new(point.time_ms),
+            unshelved_bytes: AtomicU64::new(unshelved_bytes),
             _lock: lock,
         }
     }
@@ -182,11 +187,29 @@ impl Shared {
             }
         }
         if self.usable_shelf().is_some() {
+            self.unshelved_bytes.fetch_add(body.len() as u64, Ordering::AcqRel);
             self.feed.push(point.group, segment, body);
         }
     }
 
-    /// Lets go of what the shelf holds by now.
+    /// Groups and bytes that the shelf does not hold yet; none if there is no shelf.
+    pub(crate) fn lag(&self) -> (u64, u64) {
+        let Some(shelf) = self.usable_shelf() else { return (0, 0) };
+        match self.last_group().saturating_sub(shelf.shelved()) {
+            0 => (0, 0),
+            groups => (groups, self.unshelved_bytes.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Lets go of what the shelf holds by now: so many bytes more.
+    pub(crate) fn shelved_more(&self, bytes: u64) {
+        let less = |unshelved: u64| Some(unshelved.saturating_sub(bytes));
+        // The closure always gives a value, so there is no error to look at.
+        self.unshelved_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok();
+        self.evict();
+    }
+
+    /// Lets go of what need not be in memory any more.
     pub(crate) fn evict(&self) {
         let (shelved, requests_shelved) = self.shelved();
         self.lock_requests().evict(requests_shelved);
@@ -204,7 +227,9 @@ impl Shared {
 
     /// The shelf, unless it was given up.
     pub(crate) fn usable_shelf(&self) -> Option<&Arc<Shelf>> {
-        self.shelf.as_ref().filter(|shelf| shelf.abandoned().is_none())
+        let shelf = self.shelf.as_ref()?;
+        shelf.check_deadline();
+        shelf.abandoned().is_none().then_some(shelf)
     }
 
     pub(crate) fn shelf_abandoned(&self) -> Option<String> {

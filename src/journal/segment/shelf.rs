@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::format::StoreId;
 use super::requests;
-use super::runs::{self, Name, RUN_REQUESTS};
+use super::runs::{self, Name, RUN_REQUESTS_MAX};
 use super::walk::Frames;
 use crate::codec::{self, Malformed};
 use crate::frame::Raw;
@@ -34,6 +34,8 @@ const SLED_SEGMENT_BYTES: usize = 8 << 20;
 const SLED_CACHE_BYTES: u64 = 64 << 20;
 /// Only sled's flushing thread collects its garbage.
 const SLED_FLUSH_MS: u64 = 500;
+/// Longest time a step may take.
+const STEP_DEADLINE_MS: u64 = 60_000;
 /// Most bytes of one record: far below the size at which sled makes a blob.
 const RECORD_BYTES_MAX: usize = 64 << 10;
 
@@ -220,7 +222,11 @@ struct NewRun {
 
 /// An open shelf. Every call contains sled's panics; the first error gives the shelf up for good.
 pub(crate) struct Shelf {
-    db: sled::Db,
+    /// There until the shelf itself is dropped.
+    db: Option<sled::Db>,
+    opened: Instant,
+    /// Milliseconds after `opened` at which a step began that has not ended; 0 if there is none.
+    busy_since_ms: AtomicU64,
     shelved: AtomicU64,
     requests_shelved: AtomicU64,
     abandoned: watch::Sender<Option<String>>,
@@ -248,7 +254,9 @@ impl Shelf {
             .recv_timeout(deadline)
             .unwrap_or_else(|_| Err(format!("it did not open within {} s", deadline.as_secs())))?;
         let shelf = Self {
-            db,
+            db: Some(db),
+            opened: Instant::now(),
+            busy_since_ms: AtomicU64::new(0),
             shelved: AtomicU64::new(shelved.map_or(0, |shelved| shelved.group)),
             requests_shelved: AtomicU64::new(shelved.map_or(0, |shelved| shelved.requests_group)),
             abandoned: watch::Sender::new(None),
@@ -289,13 +297,26 @@ impl Shelf {
         }
     }
 
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Gives the shelf up if a step does not return: after a full disk, sled may never.
+    pub(crate) fn check_deadline(&self) {
+        let since = self.busy_since_ms.load(Ordering::Acquire);
+        if since > 0 && self.age_ms().saturating_sub(since) > STEP_DEADLINE_MS {
+            self.abandon("a step has not returned for a minute");
+        }
+    }
+
     /// Runs `work` on sled unless the shelf was given up.
     fn with<T>(&self, work: impl FnOnce(&sled::Db) -> Result<T, String>) -> Result<T, String> {
         if let Some(why) = self.abandoned() {
             return Err(why);
         }
-        let result = catch_unwind(AssertUnwindSafe(|| work(&self.db)))
-            .unwrap_or_else(|_| Err("sled panicked".to_owned()));
+        let Some(db) = &self.db else { return Err("the shelf is closed".into()) };
+        let result =
+            catch_unwind(AssertUnwindSafe(|| work(db))).unwrap_or_else(|_| Err("sled panicked".to_owned()));
         if let Err(why) = &result {
             self.abandon(why);
         }
@@ -304,7 +325,10 @@ impl Shelf {
 
     /// Writes a step in one batch; `shelved` says how far the shelf is afterwards.
     pub(crate) fn apply(&self, step: &Step, shelved: &Shelved) -> Result<(), String> {
-        self.with(|db| db.apply_batch(step.batch(shelved)).map_err(|error| error.to_string()))?;
+        self.busy_since_ms.store(self.age_ms(), Ordering::Release);
+        let applied = self.with(|db| db.apply_batch(step.batch(shelved)).map_err(|error| error.to_string()));
+        self.busy_since_ms.store(0, Ordering::Release);
+        applied?;
         self.shelved.store(shelved.group, Ordering::Release);
         self.requests_shelved.store(shelved.requests_group, Ordering::Release);
         Ok(())
@@ -320,7 +344,7 @@ impl Shelf {
         self.with(|db| find_request(db, &(log, id)))
     }
 
-    /// Adds a run of these requests (in commit order) to a step; a small run before it is merged in.
+    /// Adds a run of these requests (in commit order) to a step; small runs before it are merged in.
     pub(crate) fn add_run(&self, step: &mut Step, requests: &[(Name, Recorded)]) -> Result<(), String> {
         step.run = Some(self.with(|db| new_run(db, requests))?);
         Ok(())
@@ -350,6 +374,15 @@ impl Shelf {
     /// The segment that a group stands in.
     pub(crate) fn segment_of(&self, group: u64) -> Result<Option<u64>, String> {
         self.with(|db| Ok(contents_of(db, group)?.map(|contents| contents.segment)))
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        if self.abandoned().is_some() {
+            // Closing a sled that failed may never return.
+            std::mem::forget(self.db.take());
+        }
     }
 }
 
@@ -406,22 +439,37 @@ fn find_request(db: &sled::Db, name: &Name) -> Result<Option<Recorded>, String> 
     Ok(None)
 }
 
+/// A run of these requests and of the small runs before it, so that there are never many.
 fn new_run(db: &sled::Db, requests: &[(Name, Recorded)]) -> Result<NewRun, String> {
-    let newest = run_below(db, u64::MAX)?;
-    let number = newest.unwrap_or(0) + 1;
-    let (mut entries, mut replaced) = (BTreeMap::new(), Vec::new());
-    for entry in newest.into_iter().flat_map(|newest| db.scan_prefix(number_key(b'r', newest))) {
-        let (key, record) = entry.map_err(|error| error.to_string())?;
-        entries.extend(runs::entries(&record));
-        replaced.push(key);
-        if entries.len() >= RUN_REQUESTS {
-            // That one is large enough to stay as it is.
-            (entries, replaced) = (BTreeMap::new(), Vec::new());
-            break;
+    let number = run_below(db, u64::MAX)?.unwrap_or(0) + 1;
+    let mut entries: BTreeMap<_, _> = requests.iter().copied().collect();
+    let (mut replaced, mut before) = (Vec::new(), number);
+    while let Some(run) = run_below(db, before)? {
+        let most = (2 * entries.len()).min(RUN_REQUESTS_MAX.saturating_sub(entries.len()));
+        let Some(older) = run_up_to(db, run, most)? else { break };
+        for (key, record) in older {
+            for (name, recorded) in runs::entries(&record) {
+                entries.entry(name).or_insert(recorded);
+            }
+            replaced.push(key);
         }
+        before = run;
     }
-    entries.extend(requests.iter().copied());
     Ok(NewRun { number, entries: entries.into_iter().collect(), replaced })
+}
+
+/// The records of a run, unless it holds more than `most` requests.
+fn run_up_to(db: &sled::Db, run: u64, most: usize) -> Result<Option<Vec<(sled::IVec, sled::IVec)>>, String> {
+    let (mut records, mut requests) = (Vec::new(), 0);
+    for record in db.scan_prefix(number_key(b'r', run)) {
+        let record = record.map_err(|error| error.to_string())?;
+        requests += runs::entries(&record.1).count();
+        if requests > most {
+            return Ok(None);
+        }
+        records.push(record);
+    }
+    Ok(Some(records))
 }
 
 fn get<T: Decode<()>>(db: &sled::Db, key: &[u8]) -> Result<Option<T>, String> {

@@ -174,7 +174,7 @@ impl Shelver {
             (self.shared.store, self.requests_group, seal::digest(&self.heads));
         self.shelf.apply(&step, &Shelved { store, group, requests_group, digest })?;
         self.group = group;
-        self.shared.evict();
+        self.shared.shelved_more(step.bytes() as u64);
         Ok(())
     }
 
