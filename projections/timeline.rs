@@ -252,6 +252,16 @@ fn partition<T: Clone>(sorted: &Vector<T>, mut is_before: impl FnMut(&T) -> bool
     low
 }
 
+/// The wished values that exist: `Some(None)` asks for nothing, `None` asks only for what does not exist.
+#[expect(clippy::option_option, reason = "no wish and an impossible wish are two things")]
+fn wanted<T>(words: &[String], mut known: impl FnMut(&str) -> Option<T>) -> Option<Option<Vec<T>>> {
+    if words.is_empty() {
+        return Some(None);
+    }
+    let values: Vec<T> = words.iter().filter_map(|word| known(word)).collect();
+    (!values.is_empty()).then_some(Some(values))
+}
+
 /// A filter in the timeline's names.
 struct Matcher {
     crews: Option<Vec<Name>>,
@@ -266,27 +276,24 @@ struct Matcher {
 }
 
 impl Matcher {
-    /// `None` if a single name is one the timeline never saw: nothing can match.
+    /// `None` if all it asks for is something the timeline never saw: nothing can match.
     fn new(filter: &Filter, timeline: &Timeline) -> Option<Self> {
         let name = |text: &String| timeline.names.get(text.as_str()).copied();
         let names = |texts: &[String]| texts.iter().filter_map(name).collect::<Vec<_>>();
-        let any_of = |texts: &[String]| (!texts.is_empty()).then(|| names(texts));
-        let words = |texts: &[String]| !texts.is_empty();
+        let any_of = |texts: &[String]| wanted(texts, |text| timeline.names.get(text).copied());
         let single = |text: &Option<String>| match text {
             None => Some(None),
             Some(text) => name(text).map(Some),
         };
         Some(Self {
-            crews: any_of(&filter.crews),
-            agents: any_of(&filter.agents),
+            crews: any_of(&filter.crews)?,
+            agents: any_of(&filter.agents)?,
             trace: single(&filter.trace)?,
             run: single(&filter.run)?,
-            types: any_of(&filter.types),
+            types: any_of(&filter.types)?,
             types_excluded: names(&filter.types_excluded),
-            severities: words(&filter.severities)
-                .then(|| filter.severities.iter().filter_map(|word| Severity::parse(word)).collect()),
-            actor_types: words(&filter.actor_types)
-                .then(|| filter.actor_types.iter().filter_map(|word| ActorType::parse(word)).collect()),
+            severities: wanted(&filter.severities, Severity::parse)?,
+            actor_types: wanted(&filter.actor_types, ActorType::parse)?,
             priorities: (!filter.priorities.is_empty()).then(|| filter.priorities.clone()),
         })
     }

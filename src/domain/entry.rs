@@ -228,7 +228,8 @@ impl Face {
             Actor::User(id) => (ActorType::User, Some(id.as_str().into())),
             Actor::System => (ActorType::System, None),
         };
-        let cut: String = details.chars().take(SUMMARY_CHARS_MAX).collect();
+        let printable = |char: char| if char.is_control() { ' ' } else { char };
+        let cut: String = details.chars().take(SUMMARY_CHARS_MAX).map(printable).collect();
         let summary = if cut.is_empty() { action.to_owned() } else { format!("{action}: {cut}") };
         Self {
             entry_type: entry_type.into(),

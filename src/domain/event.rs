@@ -188,12 +188,15 @@ impl Draft {
     /// The stored form.
     ///
     /// # Errors
-    /// If the event cannot be written as JSON (a number that is not finite).
+    /// If there is neither event nor face, or the event cannot be written as JSON.
     pub fn encode(&self) -> Result<Stored, DecodeError> {
         let kind: Box<str> = match (&self.event, &self.face) {
             (Some(event), _) => event.kind().into(),
             (None, Some(face)) => (&*face.entry_type).into(),
-            (None, None) => "empty".into(),
+            (None, None) => {
+                let reason = "neither an event nor a face".to_owned();
+                return Err(DecodeError::Malformed { kind: "".into(), reason });
+            }
         };
         let face = self.face.as_ref();
         let body = match &self.event {
@@ -230,7 +233,11 @@ impl Entry {
         version: u16,
         body: &[u8],
     ) -> Result<Self, DecodeError> {
-        let known = current_version(kind).ok_or_else(|| DecodeError::Unknown(kind.into()))?;
+        let Some(known) = current_version(kind) else {
+            let face = read_face(kind, version, body)?;
+            let (subject, actor) = (subject.into(), Actor::parse(actor));
+            return Ok(Self { offset, time, subject, actor, event: None, face: Some(face) });
+        };
         if version > known {
             return Err(DecodeError::Newer { kind: kind.into(), version, known });
         }
@@ -243,6 +250,15 @@ impl Entry {
         }
         Ok(Self { offset, time, subject: subject.into(), actor: Actor::parse(actor), event, face })
     }
+}
+
+/// An entry that is nothing but what the public sees changes no state, so its type may be any (the
+/// set is open, `journal.md` 2.1). Anything else under an unknown kind stops the start.
+fn read_face(kind: &str, version: u16, body: &[u8]) -> Result<Face, DecodeError> {
+    let unknown = || DecodeError::Unknown(kind.into());
+    let body: BodyIn<serde::de::IgnoredAny> = serde_json::from_slice(body).map_err(|_| unknown())?;
+    let face = body.face.filter(|face| body.event.is_none() && version == 1 && &*face.entry_type == kind);
+    face.ok_or_else(unknown)
 }
 
 fn read_body(kind: &str, body: &[u8]) -> Result<(Option<Event>, Option<Face>), DecodeError> {

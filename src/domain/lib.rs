@@ -8,6 +8,7 @@ mod context;
 mod entry;
 mod event;
 mod id;
+mod index;
 pub mod instance;
 pub mod mission;
 mod rejection;

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use imbl::{OrdMap, Vector};
+use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, CheckpointCommand, CheckpointEvent};
 use crate::mission::{Mission, MissionCommand, MissionEvent};
 use crate::roster::{Roster, RosterCommand};
-use crate::{CheckpointId, Context, Draft, Entry, Event, MissionId, Offset, Rejection};
+use crate::{CheckpointId, Context, CrewId, Draft, Entry, Event, MissionId, Offset, Rejection};
 
 /// A wish in one workspace.
 #[derive(Clone, Debug)]
@@ -46,8 +46,14 @@ pub struct Workspace {
     pub roster: Roster,
     /// Live missions; a deleted one is gone.
     pub missions: OrdMap<MissionId, Arc<Mission>>,
+    /// Live missions, by crew.
+    pub missions_by_crew: OrdSet<(CrewId, MissionId)>,
     /// Live checkpoints; those of a deleted mission are gone with it.
     pub checkpoints: OrdMap<CheckpointId, Arc<Checkpoint>>,
+    /// Live checkpoints, by mission.
+    pub checkpoints_by_mission: OrdSet<(MissionId, CheckpointId)>,
+    /// Live checkpoints of forks, by the checkpoint forked from.
+    pub forks: OrdSet<(CheckpointId, CheckpointId)>,
     /// Where each mission's entries stand; stays when the mission goes, the journal does too.
     pub histories: OrdMap<MissionId, History>,
 }
@@ -143,13 +149,11 @@ impl Workspace {
         match event {
             MissionEvent::MissionCreated(_) => {
                 if let Some(mission) = Mission::fold(None, entry) {
+                    self.missions_by_crew.insert((mission.crew_id.clone(), mission.id.clone()));
                     self.missions.insert(mission.id.clone(), Arc::new(mission));
                 }
             }
-            MissionEvent::MissionDeleted(_) => {
-                self.missions.remove(&*entry.subject);
-                self.forget_checkpoints_of(&entry.subject);
-            }
+            MissionEvent::MissionDeleted(_) => self.forget_mission(&(&*entry.subject).into()),
             MissionEvent::MissionUpdated(_)
             | MissionEvent::MissionStatusChanged(_)
             | MissionEvent::TaskCreated(_)
@@ -159,6 +163,14 @@ impl Workspace {
                     Arc::make_mut(mission).apply(event, entry);
                 }
             }
+        }
+    }
+
+    /// A mission goes and takes its checkpoints along; its history stays.
+    pub(crate) fn forget_mission(&mut self, id: &MissionId) {
+        if let Some(mission) = self.missions.remove(id) {
+            self.missions_by_crew.remove(&(mission.crew_id.clone(), id.clone()));
+            self.forget_checkpoints_of(id);
         }
     }
 }

@@ -129,7 +129,7 @@ pub(super) async fn delete_crew(
 impl CrewView {
     fn find(state: &Workspace, id: &str, workspace: &WorkspaceId) -> Result<Self, Problem> {
         let crew = state.crew(id)?;
-        Ok(Self::of(crew, workspace, state.roster.agents_in(&crew.id)))
+        Ok(Self::of(crew, workspace, state.roster.agents_in(&crew.id).count()))
     }
 
     fn of(crew: &Crew, workspace: &WorkspaceId, agents: usize) -> Self {

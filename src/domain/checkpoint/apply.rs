@@ -3,13 +3,19 @@
 use std::sync::Arc;
 
 use super::{Checkpoint, CheckpointCreated, CheckpointEvent};
-use crate::{CheckpointId, Entry, Workspace};
+use crate::index::under;
+use crate::{CheckpointId, Entry, MissionId, Workspace};
 
 impl Workspace {
     pub(crate) fn apply_checkpoint(&mut self, event: &CheckpointEvent, entry: &Entry) {
         match event {
             CheckpointEvent::CheckpointCreated(created) => {
                 let checkpoint = Checkpoint::begin(created, entry);
+                let id = || checkpoint.id.clone();
+                self.checkpoints_by_mission.insert((checkpoint.mission_id.clone(), id()));
+                if let Some(source) = &checkpoint.fork_of {
+                    self.forks.insert((source.clone(), id()));
+                }
                 self.checkpoints.insert(checkpoint.id.clone(), Arc::new(checkpoint));
             }
             CheckpointEvent::CheckpointDeleted(_) => self.forget_checkpoint(&(&*entry.subject).into()),
@@ -18,32 +24,33 @@ impl Workspace {
         }
     }
 
-    pub(crate) fn forget_checkpoints_of(&mut self, mission: &str) {
-        let gone: Vec<_> = self
-            .checkpoints
-            .values()
-            .filter(|checkpoint| checkpoint.mission_id.as_str() == mission)
-            .map(|checkpoint| checkpoint.id.clone())
-            .collect();
+    pub(crate) fn forget_checkpoints_of(&mut self, mission: &MissionId) {
+        let gone: Vec<_> = under(&self.checkpoints_by_mission, mission).cloned().collect();
         gone.iter().for_each(|checkpoint| self.forget_checkpoint(checkpoint));
     }
 
     /// Forks of it live on without their `fork_of` (`journal.md` 5.7).
     fn forget_checkpoint(&mut self, id: &CheckpointId) {
-        self.checkpoints.remove(id);
-        let orphans: Vec<_> = self.forks_of(id).map(|orphan| orphan.id.clone()).collect();
+        let Some(gone) = self.checkpoints.remove(id) else { return };
+        self.checkpoints_by_mission.remove(&(gone.mission_id.clone(), id.clone()));
+        if let Some(source) = &gone.fork_of {
+            self.forks.remove(&(source.clone(), id.clone()));
+        }
+        let orphans: Vec<_> = self.forks_of(id).cloned().collect();
         for orphan in orphans {
+            self.forks.remove(&(id.clone(), orphan.clone()));
             if let Some(orphan) = self.checkpoints.get_mut(&orphan) {
                 Arc::make_mut(orphan).fork_of = None;
             }
         }
     }
 
+    /// The checkpoints that were forked from this one.
     pub(super) fn forks_of<'a>(
         &'a self,
         id: &'a CheckpointId,
-    ) -> impl Iterator<Item = &'a Arc<Checkpoint>> + 'a {
-        self.checkpoints.values().filter(move |checkpoint| checkpoint.fork_of.as_ref() == Some(id))
+    ) -> impl Iterator<Item = &'a CheckpointId> + 'a {
+        under(&self.forks, id)
     }
 }
 
@@ -57,7 +64,7 @@ impl Checkpoint {
             cursor: created.cursor,
             boundary: created.boundary,
             diverges_after: created.diverges_after,
-            state: created.state.clone(),
+            state: (*created.state).clone(),
             fork_of: created.fork_of.clone(),
             created_by: created.created_by.clone(),
             created_at: entry.time,

@@ -70,25 +70,25 @@ impl Workspace {
         let mission = self.bookmarkable(mission)?;
         let label = label_of(draft.map_err(Clone::clone)?.label.as_deref())?;
         let head = self.anchor(&mission.id)?;
-        let here = context.next;
-        let created = match at {
-            None => CheckpointCreated {
-                cursor: context.entry_id(head),
-                boundary: Offset(here.0 - 1),
-                diverges_after: here,
-                state: Snapshot::of(mission, Offset(here.0 - 1)),
-                ..bookmark(mission, label, context)
-            },
+        let now = Offset(context.next.0 - 1);
+        // (public name, state after, drift after, state): the checkpoint's own entry is not drift.
+        let (cursor, boundary, diverges_after, then) = match at {
+            None => (head, now, context.next, mission),
             Some(past) => {
                 let past = past.as_ref().map_err(Clone::clone)?;
-                CheckpointCreated {
-                    cursor: context.entry_id(past.offset),
-                    boundary: past.offset,
-                    diverges_after: past.offset,
-                    state: Snapshot::of(&past.mission, past.offset),
-                    ..bookmark(mission, label, context)
-                }
+                (past.offset, past.offset, past.offset, &past.mission)
             }
+        };
+        let created = CheckpointCreated {
+            mission_id: mission.id.clone(),
+            crew_id: mission.crew_id.clone(),
+            label,
+            cursor: context.entry_id(cursor),
+            boundary,
+            diverges_after,
+            state: Snapshot::of(then, boundary).into(),
+            fork_of: None,
+            created_by: context.actor.user().cloned(),
         };
         let id = fresh_checkpoint_id(context);
         let face = created_face(&id, &created, context.actor);
@@ -143,21 +143,6 @@ impl Workspace {
         };
         let deleted = CheckpointDeleted { mission_id: checkpoint.mission_id.clone() };
         Draft::public(checkpoint.id.as_str(), deleted, face)
-    }
-}
-
-fn bookmark(mission: &Mission, label: Option<Text>, context: &Context<'_>) -> CheckpointCreated {
-    let here = context.next;
-    CheckpointCreated {
-        mission_id: mission.id.clone(),
-        crew_id: mission.crew_id.clone(),
-        label,
-        cursor: context.entry_id(here),
-        boundary: here,
-        diverges_after: here,
-        state: Snapshot::of(mission, here),
-        fork_of: None,
-        created_by: context.actor.user().cloned(),
     }
 }
 

@@ -37,7 +37,7 @@ pub struct CheckpointCreated {
     /// Entries after this offset have diverged.
     pub diverges_after: Offset,
     /// Captured with it.
-    pub state: Snapshot,
+    pub state: Box<Snapshot>,
     /// The checkpoint it was forked from.
     pub fork_of: Option<CheckpointId>,
     /// Who made it.

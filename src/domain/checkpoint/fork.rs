@@ -6,10 +6,8 @@ use serde_json::json;
 
 use super::decide::fresh_checkpoint_id;
 use super::{Checkpoint, CheckpointCreated, Forked, Snapshot};
-use crate::mission::{
-    Mission, MissionCreated, Outcome, Task, TaskCreated, TaskStatus, birth_status, mission_face,
-};
-use crate::{Context, Draft, Face, MissionId, Rejection, Severity, TaskId, Text, Workspace};
+use crate::mission::{FORK_PREFIX, Mission, MissionCreated, Task, TaskCreated, mission_face};
+use crate::{Context, Draft, Face, MissionId, Offset, Rejection, Severity, TaskId, Text, Workspace};
 
 impl Workspace {
     /// One batch: the mission, a `task.created` per task, the checkpoint, `fork.created`.
@@ -21,14 +19,13 @@ impl Workspace {
         context: &Context<'_>,
     ) -> Result<Vec<Draft>, Rejection> {
         // Present whenever the checkpoint was found before the queue; a lookup that found none is a 404.
-        let source =
-            source.ok_or_else(|| Rejection::not_found("checkpoint.not_found", "checkpoint not found"))?;
+        let source = source.ok_or_else(gone)?;
         let mission = MissionId::from(context.mint.cuid());
         let created = MissionCreated {
             crew_id: source.crew_id.clone(),
             lead_agent_id: source.lead_agent_id.clone(),
             trace_id: format!("mission-{}", context.mint.cuid()).into(),
-            title: format!("Fork: {}", source.title).into(),
+            title: format!("{FORK_PREFIX}{}", source.title).into(),
             description: source.description.clone(),
             plan: source.plan.clone(),
             workflow_template: None,
@@ -43,8 +40,12 @@ impl Workspace {
             let face = created.face(&source.crew_id, &mission, context.actor);
             drafts.push(Draft::public(mission.as_str(), created, face));
         }
-        // The batch ends with the checkpoint and `fork.created`: the fork's state is complete there.
+        // The batch ends with the checkpoint and `fork.created`: the fork's state is complete before both.
         let batch_end = context.next.plus(drafts.len() as u64 + 1);
+        let born = drafts.iter().cloned().zip(context.next.0..).fold(None, |before, (draft, offset)| {
+            Mission::fold(before, &draft.at(Offset(offset), context.now, context.actor.clone()))
+        });
+        let born = born.ok_or_else(gone)?;
         let new_checkpoint = fresh_checkpoint_id(context);
         let bookmark = CheckpointCreated {
             mission_id: mission.clone(),
@@ -53,7 +54,7 @@ impl Workspace {
             cursor: checkpoint.cursor,
             boundary: batch_end,
             diverges_after: batch_end,
-            state: remapped(&checkpoint.state, &new_ids),
+            state: Snapshot::of(&born, batch_end).into(),
             fork_of: Some(checkpoint.id.clone()),
             created_by: context.actor.user().cloned(),
         };
@@ -72,35 +73,21 @@ impl Workspace {
 
 /// A task as the fork begins with it: the plan and finished results, not the attempt.
 fn copy(task: &Task, source: &Mission, new_ids: &HashMap<&TaskId, TaskId>) -> TaskCreated {
-    let status = match task.status {
-        TaskStatus::InProgress | TaskStatus::AwaitingApproval => {
-            birth_status(source.all_completed(&task.depends_on))
-        }
-        settled => settled,
-    };
-    let outcome = (task.status == TaskStatus::Completed).then(|| Outcome {
-        result_summary: task.result_summary.clone(),
-        output_path: task.output_path.clone(),
-    });
     TaskCreated {
         task_id: new_ids[&task.id].clone(),
         title: task.title.clone(),
         description: task.description.clone(),
         assigned_agent_id: task.assigned_agent_id.clone(),
-        status,
+        status: source.status_in_a_fork(task),
         task_order: task.task_order,
         depends_on: task.depends_on.iter().filter_map(|id| new_ids.get(id).cloned()).collect(),
         max_iterations: task.max_iterations,
-        outcome,
+        outcome: task.outcome(),
     }
 }
 
-/// The source's snapshot in the fork's ids.
-fn remapped(state: &Snapshot, new_ids: &HashMap<&TaskId, TaskId>) -> Snapshot {
-    let mut pending: Vec<TaskId> =
-        state.pending_tasks.iter().filter_map(|id| new_ids.get(id).cloned()).collect();
-    pending.sort();
-    Snapshot { pending_tasks: pending, open_assignments: vec![], ..state.clone() }
+fn gone() -> Rejection {
+    Rejection::not_found("checkpoint.not_found", "checkpoint not found")
 }
 
 fn forked_face(forked: &Forked, source: &Checkpoint, mission: &MissionId, context: &Context<'_>) -> Face {

@@ -66,6 +66,8 @@ pub struct SnapshotMeta {
     pub offset: Offset,
     /// `h1:` and the hash of the mission's projected state there.
     pub state_hash: String,
+    /// `h1:` and the hash of what a fork from there takes along; its fork begins with the same.
+    pub fork_hash: String,
     /// The mission's status there.
     pub mission_status: Status,
     /// How many tasks stood where.
@@ -84,6 +86,7 @@ impl Snapshot {
             meta: SnapshotMeta {
                 offset,
                 state_hash: mission.state_hash(),
+                fork_hash: mission.fork_hash(),
                 mission_status: mission.status,
                 task_counts: mission.task_stats(),
             },

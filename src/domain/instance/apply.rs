@@ -41,6 +41,7 @@ impl Instance {
                     owner: workspace.owner.clone(),
                     registered: entry.offset,
                 };
+                self.last_tag = workspace.tag;
                 self.slugs.insert(workspace.slug.clone(), subject.into());
                 self.workspaces.insert(subject.into(), row);
             }

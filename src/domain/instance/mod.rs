@@ -26,6 +26,8 @@ pub struct Instance {
     pub tokens: OrdMap<TokenId, Token>,
     /// Workspaces, by id.
     pub workspaces: OrdMap<WorkspaceId, Registration>,
+    /// The tag allotted last.
+    pub last_tag: LogTag,
     /// Workspace slugs; those of deleted workspaces stay reserved (`platform.md` 6.2).
     pub slugs: OrdMap<Text, WorkspaceId>,
 }
@@ -89,8 +91,7 @@ impl Instance {
     /// The tag of the next workspace; `None` once 24 bits are used up.
     #[must_use]
     pub fn next_tag(&self) -> Option<LogTag> {
-        let last = self.workspaces.values().map(|workspace| workspace.tag).max().unwrap_or(LogTag::INSTANCE);
-        (last < LogTag::LAST).then(|| LogTag(last.0 + 1))
+        (self.last_tag < LogTag::LAST).then(|| LogTag(self.last_tag.0 + 1))
     }
 
     /// A workspace by id or slug (`platform.md` 6.1).

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Mission, Task};
+use super::Mission;
 use crate::{Rejection, TaskId};
 
 impl Mission {
@@ -16,12 +16,9 @@ impl Mission {
 
     /// The same, with other dependencies for one task.
     pub(crate) fn validate_dag_with(&self, changed: Option<(&TaskId, &[TaskId])>) -> Result<(), Rejection> {
-        let depends_on = |task: &Task| match changed {
-            Some((id, new)) if *id == task.id => new.to_vec(),
-            _ => task.depends_on.clone(),
-        };
-        let edges: HashMap<&TaskId, Vec<TaskId>> =
-            self.tasks.values().map(|task| (&task.id, depends_on(task))).collect();
+        let mut edges: HashMap<&TaskId, &[TaskId]> =
+            self.tasks.values().map(|task| (&task.id, task.depends_on.as_slice())).collect();
+        edges.extend(changed);
         for task in self.tasks_in_order() {
             if let Some(missing) = edges[&task.id].iter().find(|id| !self.tasks.contains_key(*id)) {
                 return Err(invalid(format!(
@@ -39,7 +36,7 @@ impl Mission {
 }
 
 /// Tasks that a topological sort never reaches: the members of a cycle and all downstream of one.
-fn unreachable(edges: &HashMap<&TaskId, Vec<TaskId>>) -> usize {
+fn unreachable(edges: &HashMap<&TaskId, &[TaskId]>) -> usize {
     let mut open: HashMap<&TaskId, usize> = edges.iter().map(|(id, needs)| (*id, needs.len())).collect();
     let mut dependents: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
     for (id, needs) in edges {

@@ -139,6 +139,8 @@ impl Workspace {
         }
         let depends_on =
             patch.depends_on.as_deref().map(|list| dependencies(mission, task, list)).transpose()?;
+        // Decided anew also by a list that is the present one (missions.md 3.11).
+        let reblocked = depends_on.as_ref().map(|needs| birth_status(mission.all_completed(needs)));
         let assignee = self.assignee(patch.assigned_agent_id.as_deref())?;
         let updated = TaskUpdated {
             task_id: task.id.clone(),
@@ -153,7 +155,6 @@ impl Workspace {
             estimated_cost: patch.estimated_cost.filter(|new| task.estimated_cost != Some(*new)),
         };
         let mut drafts = vec![];
-        let reblocked = updated.depends_on.as_ref().map(|needs| birth_status(mission.all_completed(needs)));
         let agent = updated.assigned_agent_id.clone().or_else(|| task.assigned_agent_id.clone());
         if !updated.fields().is_empty() {
             let face = mission.task_updated_face(task, &updated, actor);

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Status, TaskStatus};
+use crate::entry::words;
 use crate::event::events;
 use crate::{AgentId, CheckpointId, CrewId, TaskId, Text};
 
@@ -27,33 +28,20 @@ events! {
     }
 }
 
-/// Why a status changed (`missions.md` 11.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Reason {
-    /// The start action.
-    Start,
-    /// A PATCH asked for it.
-    Patch,
-    /// All its dependencies are completed.
-    Unblocked,
-    /// Its dependencies changed.
-    DependenciesChanged,
-    /// Its mission was cancelled.
-    MissionCancelled,
-}
-
-impl Reason {
-    /// The word on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Patch => "patch",
-            Self::Unblocked => "unblocked",
-            Self::DependenciesChanged => "dependencies_changed",
-            Self::MissionCancelled => "mission_cancelled",
-        }
+words! {
+    /// Why a status changed (`missions.md` 11.2).
+    Reason {
+        /// The start action.
+        Start = "start",
+        /// A PATCH asked for it.
+        #[default]
+        Patch = "patch",
+        /// All its dependencies are completed.
+        Unblocked = "unblocked",
+        /// Its dependencies changed.
+        DependenciesChanged = "dependencies_changed",
+        /// Its mission was cancelled.
+        MissionCancelled = "mission_cancelled",
     }
 }
 

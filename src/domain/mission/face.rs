@@ -42,10 +42,7 @@ impl Mission {
     }
 
     pub(super) fn updated_face(&self, updated: &MissionUpdated, actor: &Actor) -> Face {
-        let mut fields = vec![];
-        updated.title.is_some().then(|| fields.push("title"));
-        updated.description.is_some().then(|| fields.push("description"));
-        updated.plan.is_some().then(|| fields.push("plan"));
+        let fields = updated.fields();
         let payload = json!({ "action": "updated", "fields": fields }).into();
         Face { payload, ..self.face("mission.updated", actor, "updated", &fields.join(", ")) }
     }
@@ -101,6 +98,17 @@ impl Mission {
     }
 }
 
+impl MissionUpdated {
+    /// Names of the fields that changed, as on the wire.
+    fn fields(&self) -> Vec<&'static str> {
+        changed_names(&[
+            ("title", self.title.is_some()),
+            ("description", self.description.is_some()),
+            ("plan", self.plan.is_some()),
+        ])
+    }
+}
+
 impl TaskCreated {
     pub(crate) fn face(&self, crew: &CrewId, mission: &MissionId, actor: &Actor) -> Face {
         let payload = json!({
@@ -115,7 +123,7 @@ impl TaskCreated {
 impl TaskUpdated {
     /// Names of the fields that changed, as on the wire.
     pub(super) fn fields(&self) -> Vec<&'static str> {
-        let named = [
+        changed_names(&[
             ("title", self.title.is_some()),
             ("description", self.description.is_some()),
             ("assigned_agent_id", self.assigned_agent_id.is_some()),
@@ -125,9 +133,12 @@ impl TaskUpdated {
             ("output_path", self.output_path.is_some()),
             ("token_count", self.token_count.is_some()),
             ("estimated_cost", self.estimated_cost.is_some()),
-        ];
-        named.into_iter().filter_map(|(name, changed)| changed.then_some(name)).collect()
+        ])
     }
+}
+
+fn changed_names(fields: &[(&'static str, bool)]) -> Vec<&'static str> {
+    fields.iter().filter_map(|(name, changed)| changed.then_some(*name)).collect()
 }
 
 fn severity(failed: bool) -> Severity {

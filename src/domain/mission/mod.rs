@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub use command::{MissionCommand, MissionDraft, MissionPatch, TaskDraft, TaskPatch};
-pub(crate) use decide::birth_status;
+use decide::birth_status;
 pub use event::{
     MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
     TaskCreated, TaskStatusChanged, TaskUpdated,
@@ -65,6 +66,9 @@ impl Status {
         }
     }
 }
+
+/// What a fork's title begins with, once per generation (`journal.md` 5.6).
+pub(crate) const FORK_PREFIX: &str = "Fork: ";
 
 /// A mission as it is after its last entry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -138,20 +142,58 @@ impl Mission {
             .all(|id| self.tasks.get(id).is_some_and(|task| task.status == TaskStatus::Completed))
     }
 
-    /// `h1:` and SHA-256 over the projected state: equal hashes, equal missions.
+    /// `h1:` and SHA-256 over the whole projected state: equal hashes, equal missions. Where its entries
+    /// stand in the journal is no part of it.
     #[must_use]
     pub fn state_hash(&self) -> String {
-        // Offsets are positions, not state: a fork is compared with its source without them.
-        let facts = serde_json::json!({
+        hash(&json!({
             "id": self.id, "crew_id": self.crew_id, "lead_agent_id": self.lead_agent_id,
             "trace_id": self.trace_id, "title": self.title, "description": self.description,
             "plan": self.plan, "workflow_template": self.workflow_template, "status": self.status,
             "created_at": self.created_at, "updated_at": self.updated_at,
             "completed_at": self.completed_at,
             "tasks": self.tasks_in_order().into_iter().map(|task| task.facts()).collect::<Vec<_>>(),
-        });
-        let digest = Sha256::digest(facts.to_string().as_bytes());
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("h1:{hex}")
+        }))
     }
+
+    /// `h1:` and SHA-256 over what a fork takes along: equal for a source at its checkpoint and the fork
+    /// at its birth (`journal.md` 11.2). Ids, title prefix, mission status, attempts and their times are
+    /// no part of it, and a task's status is the one a fork begins with.
+    #[must_use]
+    pub fn fork_hash(&self) -> String {
+        let tasks = self.tasks_in_order();
+        let place = |id: &TaskId| tasks.iter().position(|task| task.id == *id);
+        let tasks = tasks.iter().map(|task| {
+            let outcome = task.outcome();
+            json!({
+                "title": task.title, "description": task.description,
+                "assigned_agent_id": task.assigned_agent_id, "status": self.status_in_a_fork(task),
+                "task_order": task.task_order, "max_iterations": task.max_iterations,
+                "depends_on": task.depends_on.iter().map(place).collect::<Vec<_>>(),
+                "result_summary": outcome.as_ref().map(|outcome| &outcome.result_summary),
+                "output_path": outcome.as_ref().map(|outcome| &outcome.output_path),
+            })
+        });
+        hash(&json!({
+            "crew_id": self.crew_id, "lead_agent_id": self.lead_agent_id,
+            "title": self.title.trim_start_matches(FORK_PREFIX), "description": self.description,
+            "plan": self.plan, "tasks": tasks.collect::<Vec<_>>(),
+        }))
+    }
+
+    /// Where a task stands when a fork begins: what was in flight is ready, or waits, again (ruling R13).
+    #[must_use]
+    pub fn status_in_a_fork(&self, task: &Task) -> TaskStatus {
+        if task.status.is_in_flight() {
+            birth_status(self.all_completed(&task.depends_on))
+        } else {
+            task.status
+        }
+    }
+}
+
+fn hash(facts: &Value) -> String {
+    let digest = Sha256::digest(facts.to_string().as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("h1:{hex}")
 }

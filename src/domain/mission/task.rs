@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Outcome;
 use crate::entry::words;
 use crate::{AgentId, Offset, TaskId, Text, Time};
 
@@ -107,6 +108,16 @@ impl Task {
     #[must_use]
     pub fn duration_ms(&self) -> Option<u64> {
         Some(self.completed_at?.0.saturating_sub(self.started_at?.0))
+    }
+
+    /// What a completed task brings into a fork.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        let done = self.status == TaskStatus::Completed;
+        done.then(|| Outcome {
+            result_summary: self.result_summary.clone(),
+            output_path: self.output_path.clone(),
+        })
     }
 
     /// All of it but its position, for the state hash.

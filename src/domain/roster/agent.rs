@@ -1,10 +1,10 @@
 //! An agent and its rules (`platform.md` 6.7).
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AgentPatch;
 use super::command::{name, set, set_some, slug};
+use super::facts::facts;
 use crate::entry::words;
 use crate::{AgentId, CrewId, Offset, Rejection, Text, Time, UserId};
 
@@ -44,43 +44,46 @@ pub struct Agent {
     pub born: Offset,
 }
 
-/// What a create or update sets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct AgentFacts {
-    /// What people call it.
-    pub name: Text,
-    /// Its name in URLs; unique among the live agents of a workspace.
-    pub slug: Text,
-    /// Its crew; `None` is crewless.
-    pub crew_id: Option<CrewId>,
-    /// Free text.
-    pub description: Option<Text>,
-    /// What it does, for people.
-    pub role_title: Option<Text>,
-    /// Whether it leads its crew.
-    pub agent_role: AgentRole,
-    /// `active` or `passive`, for a LEAD.
-    pub lead_mode: Option<Text>,
-    /// Which command line runs it.
-    pub cli_adapter: Text,
-    /// Whose model.
-    pub llm_provider: Option<Text>,
-    /// Which model.
-    pub llm_model: Option<Text>,
-    /// Its standing instructions.
-    pub system_prompt: Option<Text>,
-    /// Seed of its avatar.
-    pub avatar_seed: Option<Text>,
-    /// Style of its avatar.
-    pub avatar_style: Option<Text>,
-    /// Address of its avatar.
-    pub avatar_url: Option<Text>,
-    /// Longest run, seconds.
-    pub timeout_seconds: i64,
-    /// Which tools it gets.
-    pub tool_profile: Text,
-    /// Whether it keeps a memory.
-    pub memory_enabled: bool,
+facts! {
+    /// What a create or update sets.
+    AgentFacts,
+    /// What an update changed, with its new value.
+    AgentChanges {
+        /// What people call it.
+        name: Text,
+        /// Its name in URLs; unique among the live agents of a workspace.
+        slug: Text,
+        /// Its crew; `None` is crewless.
+        crew_id: Option<CrewId>,
+        /// Free text.
+        description: Option<Text>,
+        /// What it does, for people.
+        role_title: Option<Text>,
+        /// Whether it leads its crew.
+        agent_role: AgentRole,
+        /// `active` or `passive`, for a LEAD.
+        lead_mode: Option<Text>,
+        /// Which command line runs it.
+        cli_adapter: Text,
+        /// Whose model.
+        llm_provider: Option<Text>,
+        /// Which model.
+        llm_model: Option<Text>,
+        /// Its standing instructions.
+        system_prompt: Option<Text>,
+        /// Seed of its avatar.
+        avatar_seed: Option<Text>,
+        /// Style of its avatar.
+        avatar_style: Option<Text>,
+        /// Address of its avatar.
+        avatar_url: Option<Text>,
+        /// Longest run, seconds.
+        timeout_seconds: i64,
+        /// Which tools it gets.
+        tool_profile: Text,
+        /// Whether it keeps a memory.
+        memory_enabled: bool,
+    }
 }
 
 impl Default for AgentFacts {
@@ -108,11 +111,15 @@ impl Default for AgentFacts {
 }
 
 impl AgentFacts {
-    /// These facts with a patch on top. Whether the crew exists is the roster's to say.
+    /// These facts with a patch on top. Whether a new crew exists is the roster's to say.
     ///
     /// # Errors
     /// The first field that breaks its rule, in the order of the API page.
-    pub fn with(&self, patch: &AgentPatch) -> Result<Self, Rejection> {
+    pub fn with(
+        &self,
+        patch: &AgentPatch,
+        crew_exists: impl FnOnce(&CrewId) -> bool,
+    ) -> Result<Self, Rejection> {
         let mut facts = self.clone();
         set(&mut facts.name, patch.name.as_deref());
         set(&mut facts.slug, patch.slug.as_deref());
@@ -136,26 +143,28 @@ impl AgentFacts {
         if let Some(enabled) = patch.memory_enabled {
             facts.memory_enabled = enabled;
         }
-        let role = patch.agent_role.as_deref().map(AgentRole::parse);
-        facts.check(role)
-    }
-
-    /// `role` is the wished one: `Some(None)` is a word that is no role.
-    fn check(mut self, role: Option<Option<AgentRole>>) -> Result<Self, Rejection> {
-        name("agent.name", &self.name)?;
-        slug("agent.slug", &self.slug, "slug must contain only lowercase letters, numbers, and hyphens")?;
-        if let Some(role) = role {
-            self.agent_role = role
+        name("agent.name", &facts.name)?;
+        slug("agent.slug", &facts.slug, "slug must contain only lowercase letters, numbers, and hyphens")?;
+        let new_crew = facts.crew_id.as_ref().filter(|_| facts.crew_id != self.crew_id);
+        if new_crew.is_some_and(|crew| !crew_exists(crew)) {
+            return Err(Rejection::invalid("agent.crew_not_found", "Invalid crew_id"));
+        }
+        if let Some(role) = &patch.agent_role {
+            facts.agent_role = AgentRole::parse(role)
                 .ok_or_else(|| Rejection::invalid("agent.agent_role", "agent_role must be AGENT or LEAD"))?;
         }
-        if self.agent_role == AgentRole::Lead && self.crew_id.is_none() {
+        if facts.agent_role == AgentRole::Lead && facts.crew_id.is_none() {
             return Err(Rejection::invalid("agent.lead_without_crew", "LEAD role requires crew_id"));
         }
-        self.lead_mode = match (self.agent_role, self.lead_mode.take()) {
-            (AgentRole::Agent, _) => None,
-            (AgentRole::Lead, None) => Some("active".into()),
-            (AgentRole::Lead, mode) => mode,
+        facts.check_words()?;
+        facts.lead_mode = match facts.agent_role {
+            AgentRole::Agent => None,
+            AgentRole::Lead => facts.lead_mode.or_else(|| Some("active".into())),
         };
+        Ok(facts)
+    }
+
+    fn check_words(&self) -> Result<(), Rejection> {
         let lead_modes = ["active", "passive"];
         one_of(self.lead_mode.as_ref(), &lead_modes, "agent.lead_mode", || {
             "lead_mode must be 'active' or 'passive'".into()
@@ -172,7 +181,7 @@ impl AgentFacts {
         if !(1..=86_400).contains(&self.timeout_seconds) {
             return Err(Rejection::invalid("agent.timeout_seconds", "timeout_seconds must be 1-86400"));
         }
-        Ok(self)
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Who is there after a fact.
 
-use super::{Agent, AgentFacts, AgentRole, Crew, Member, Opened, Role, Roster, RosterEvent};
+use super::{Agent, AgentChanges, AgentFacts, AgentRole, Crew, Member, Opened, Role, Roster, RosterEvent};
+use crate::index::under;
 use crate::{AgentId, CrewId, Entry, Workspace};
 
 impl Workspace {
@@ -13,16 +14,8 @@ impl Workspace {
 
     /// A deleted crew's missions and their checkpoints answer 404; the journal keeps both (`journal.md` 5.7).
     fn forget_missions_of(&mut self, crew: &CrewId) {
-        let gone: Vec<_> = self
-            .missions
-            .values()
-            .filter(|mission| mission.crew_id == *crew)
-            .map(|mission| mission.id.clone())
-            .collect();
-        for mission in gone {
-            self.missions.remove(&mission);
-            self.forget_checkpoints_of(mission.as_str());
-        }
+        let gone: Vec<_> = under(&self.missions_by_crew, crew).cloned().collect();
+        gone.iter().for_each(|mission| self.forget_mission(mission));
     }
 }
 
@@ -43,16 +36,18 @@ impl Roster {
                     updated_at: entry.time,
                     born: entry.offset,
                 };
+                self.member_rows.insert(member.id.clone(), member.user.clone());
                 self.members.insert(member.user.clone(), member);
             }
-            RosterEvent::MemberRemoved(_) => {
+            RosterEvent::MemberRemoved(removed) => {
+                self.member_rows.remove(&removed.member_id);
                 self.members.remove(subject);
             }
             RosterEvent::MemberRoleChanged(changed) => self.change_role(changed.to, entry),
             RosterEvent::CrewCreated(created) => {
                 let crew = Crew {
                     id: subject.into(),
-                    facts: created.crew.clone(),
+                    facts: (*created.crew).clone(),
                     created_at: entry.time,
                     updated_at: entry.time,
                     deleted_at: None,
@@ -64,8 +59,8 @@ impl Roster {
             RosterEvent::CrewUpdated(updated) => {
                 if let Some(crew) = self.crews.get_mut(subject) {
                     self.crew_slugs.remove(&crew.facts.slug);
-                    self.crew_slugs.insert(updated.crew.slug.clone(), crew.id.clone());
-                    crew.facts = updated.crew.clone();
+                    crew.facts.change(&updated.changes);
+                    self.crew_slugs.insert(crew.facts.slug.clone(), crew.id.clone());
                     crew.updated_at = entry.time;
                 }
             }
@@ -73,7 +68,7 @@ impl Roster {
             RosterEvent::AgentCreated(created) => {
                 let agent = Agent {
                     id: subject.into(),
-                    facts: created.agent.clone(),
+                    facts: (*created.agent).clone(),
                     created_by: created.created_by.clone(),
                     created_at: entry.time,
                     updated_at: entry.time,
@@ -83,7 +78,7 @@ impl Roster {
                 self.index_agent(&agent.id, &agent.facts);
                 self.agents.insert(agent.id.clone(), agent);
             }
-            RosterEvent::AgentUpdated(updated) => self.update_agent(&updated.agent, entry),
+            RosterEvent::AgentUpdated(updated) => self.update_agent(&updated.changes, entry),
             RosterEvent::AgentDeleted(_) => self.delete_agent(&subject.into(), entry),
         }
     }
@@ -99,19 +94,18 @@ impl Roster {
         crew.deleted_at = Some(entry.time);
         let crew = crew.clone();
         self.crew_slugs.remove(&crew.facts.slug);
-        let members = self.agents.values().filter(|agent| agent.facts.crew_id.as_ref() == Some(&crew.id));
-        let members: Vec<AgentId> =
-            members.filter(|agent| agent.deleted_at.is_none()).map(|agent| agent.id.clone()).collect();
-        members.iter().for_each(|agent| self.delete_agent(agent, entry));
+        let agents: Vec<AgentId> = self.agents_in(&crew.id).cloned().collect();
+        agents.iter().for_each(|agent| self.delete_agent(agent, entry));
     }
 
-    fn update_agent(&mut self, facts: &AgentFacts, entry: &Entry) {
+    fn update_agent(&mut self, changes: &AgentChanges, entry: &Entry) {
         let Some(agent) = self.agents.get_mut(&*entry.subject) else { return };
-        let before = std::mem::replace(&mut agent.facts, facts.clone());
+        let before = agent.facts.clone();
+        agent.facts.change(changes);
         agent.updated_at = entry.time;
-        let id = agent.id.clone();
+        let (id, after) = (agent.id.clone(), agent.facts.clone());
         self.unindex_agent(&id, &before);
-        self.index_agent(&id, facts);
+        self.index_agent(&id, &after);
     }
 
     fn delete_agent(&mut self, id: &AgentId, entry: &Entry) {
@@ -123,14 +117,18 @@ impl Roster {
 
     fn index_agent(&mut self, id: &AgentId, facts: &AgentFacts) {
         self.agent_slugs.insert(facts.slug.clone(), id.clone());
-        if let (AgentRole::Lead, Some(crew)) = (facts.agent_role, &facts.crew_id) {
+        let Some(crew) = &facts.crew_id else { return };
+        self.agents_by_crew.insert((crew.clone(), id.clone()));
+        if facts.agent_role == AgentRole::Lead {
             self.leads.insert(crew.clone(), id.clone());
         }
     }
 
     fn unindex_agent(&mut self, id: &AgentId, facts: &AgentFacts) {
         self.agent_slugs.remove(&facts.slug);
-        if let Some(crew) = facts.crew_id.as_ref().filter(|crew| self.leads.get(*crew) == Some(id)) {
+        let Some(crew) = &facts.crew_id else { return };
+        self.agents_by_crew.remove(&(crew.clone(), id.clone()));
+        if self.leads.get(crew) == Some(id) {
             self.leads.remove(crew);
         }
     }

@@ -1,10 +1,10 @@
 //! A crew and its rules (`platform.md` 6.6).
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::CrewPatch;
 use super::command::{name, set, set_some, slug};
+use super::facts::facts;
 use crate::{CrewId, Offset, Rejection, Text, Time};
 
 /// A crew as it is after its last entry.
@@ -24,48 +24,58 @@ pub struct Crew {
     pub born: Offset,
 }
 
-/// What a create or update sets.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct CrewFacts {
-    /// What people call it.
-    pub name: Text,
-    /// Its name in URLs; unique among the live crews of a workspace.
-    pub slug: Text,
-    /// Free text.
-    pub description: Option<Text>,
-    /// Palette colour.
-    pub color: Option<Text>,
-    /// Icon name.
-    pub icon: Option<Text>,
-    /// Style of its agents' avatars.
-    pub avatar_style: Option<Text>,
-    /// Memory of its container, MB.
-    pub container_memory_mb: i64,
-    /// Processors of its container.
-    pub container_cpus: f64,
-    /// Hours its container may live.
-    pub container_ttl_hours: Option<i64>,
-    /// `free` or `restricted`.
-    pub network_mode: Text,
-    /// Hosts it may reach when restricted.
-    pub allowed_domains: Vec<Text>,
-    /// Image of its container.
-    pub runtime_image: Option<Text>,
-    /// Stored as is.
-    pub devcontainer_config: Option<Text>,
-    /// Stored as is.
-    pub mise_config: Option<Text>,
-    /// Stored as is.
-    pub services_json: Option<Text>,
-    /// Prefix of its issues' identifiers, if not made from the slug.
-    pub issue_prefix: Option<Text>,
-    /// Servers of the model context protocol.
-    pub mcp_config_json: Option<Text>,
-    /// Approval thresholds, JSON text.
-    pub escalation_config: Option<Text>,
-    /// Most hired agents at a time.
-    pub max_ephemeral_agents: i64,
+facts! {
+    /// What a create or update sets.
+    CrewFacts,
+    /// What an update changed, with its new value.
+    CrewChanges {
+        /// What people call it.
+        name: Text,
+        /// Its name in URLs; unique among the live crews of a workspace.
+        slug: Text,
+        /// Free text.
+        description: Option<Text>,
+        /// Palette colour.
+        color: Option<Text>,
+        /// Icon name.
+        icon: Option<Text>,
+        /// Style of its agents' avatars.
+        avatar_style: Option<Text>,
+        /// Memory of its container, MB.
+        container_memory_mb: i64,
+        /// Processors of its container.
+        container_cpus: f64,
+        /// Hours its container may live.
+        container_ttl_hours: Option<i64>,
+        /// `free` or `restricted`.
+        network_mode: Text,
+        /// Hosts it may reach when restricted.
+        allowed_domains: Vec<Text>,
+        /// Image of its container.
+        runtime_image: Option<Text>,
+        /// Stored as is.
+        devcontainer_config: Option<Text>,
+        /// Stored as is.
+        mise_config: Option<Text>,
+        /// Stored as is.
+        services_json: Option<Text>,
+        /// Prefix of its issues' identifiers, if not made from the slug.
+        issue_prefix: Option<Text>,
+        /// Servers of the model context protocol.
+        mcp_config_json: Option<Text>,
+        /// Approval thresholds, JSON text.
+        escalation_config: Option<Text>,
+        /// Most hired agents at a time.
+        max_ephemeral_agents: i64,
+    }
 }
+
+const MEMORY_MB_DEFAULT: i64 = 4_096;
+const CPUS_DEFAULT: f64 = 2.0;
+const EPHEMERAL_AGENTS_DEFAULT: i64 = 10;
+const DEVCONTAINER_BYTES_MAX: usize = 100 << 10;
+const MISE_BYTES_MAX: usize = 10 << 10;
+const SERVICES_BYTES_MAX: usize = 64 << 10;
 
 impl Default for CrewFacts {
     fn default() -> Self {
@@ -76,8 +86,8 @@ impl Default for CrewFacts {
             color: None,
             icon: None,
             avatar_style: None,
-            container_memory_mb: 4096,
-            container_cpus: 2.0,
+            container_memory_mb: MEMORY_MB_DEFAULT,
+            container_cpus: CPUS_DEFAULT,
             container_ttl_hours: None,
             network_mode: "free".into(),
             allowed_domains: vec![],
@@ -88,7 +98,7 @@ impl Default for CrewFacts {
             issue_prefix: None,
             mcp_config_json: None,
             escalation_config: None,
-            max_ephemeral_agents: 10,
+            max_ephemeral_agents: EPHEMERAL_AGENTS_DEFAULT,
         }
     }
 }
@@ -124,10 +134,10 @@ impl CrewFacts {
             facts.container_ttl_hours = hours;
         }
         if let Some(megabytes) = patch.container_memory_mb {
-            facts.container_memory_mb = if megabytes == 0 { 4096 } else { megabytes };
+            facts.container_memory_mb = if megabytes == 0 { MEMORY_MB_DEFAULT } else { megabytes };
         }
         if let Some(cpus) = patch.container_cpus {
-            facts.container_cpus = if cpus == 0.0 { 2.0 } else { cpus };
+            facts.container_cpus = if cpus == 0.0 { CPUS_DEFAULT } else { cpus };
         }
         if let Some(domains) = &patch.allowed_domains {
             facts.allowed_domains = domains.iter().map(|domain| domain.as_str().into()).collect();
@@ -162,9 +172,13 @@ impl CrewFacts {
         if let Some(domain) = self.allowed_domains.iter().find(|domain| !is_host_name(domain)) {
             return Err(Rejection::invalid("crew.allowed_domains", format!("invalid domain: {domain:?}")));
         }
-        at_most(&self.devcontainer_config, 100 << 10, "devcontainer_config must be at most 100 KB")?;
-        at_most(&self.mise_config, 10 << 10, "mise_config must be at most 10 KB")?;
-        at_most(&self.services_json, 64 << 10, "services_json must be at most 64 KB")?;
+        at_most(
+            &self.devcontainer_config,
+            DEVCONTAINER_BYTES_MAX,
+            "devcontainer_config must be at most 100 KB",
+        )?;
+        at_most(&self.mise_config, MISE_BYTES_MAX, "mise_config must be at most 10 KB")?;
+        at_most(&self.services_json, SERVICES_BYTES_MAX, "services_json must be at most 64 KB")?;
         ensure(self.issue_prefix.as_deref().is_none_or(is_issue_prefix), "crew.issue_prefix", || {
             "issue_prefix must be a letter and up to nine letters or digits".into()
         })?;

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{
-    Agent, AgentCreated, AgentDeleted, AgentFacts, AgentPatch, AgentRole, AgentUpdated, Crew, CrewCreated,
-    CrewDeleted, CrewFacts, CrewPatch, CrewUpdated, Member, MemberAdded, MemberRemoved, MemberRoleChanged,
-    Permission, Role, RosterCommand, WorkspaceOpened,
+    Agent, AgentChanges, AgentCreated, AgentDeleted, AgentFacts, AgentPatch, AgentRole, AgentUpdated, Crew,
+    CrewCreated, CrewDeleted, CrewFacts, CrewPatch, CrewUpdated, Member, MemberAdded, MemberRemoved,
+    MemberRoleChanged, Permission, Role, RosterCommand, WorkspaceOpened,
 };
 use crate::{Actor, AgentId, Context, CrewId, Draft, Face, MemberId, Rejection, Severity, UserId, Workspace};
 
@@ -118,7 +118,8 @@ impl Workspace {
     }
 
     fn member(&self, id: &MemberId) -> Result<&Member, Rejection> {
-        let found = self.roster.members.values().find(|member| member.id == *id);
+        let user = self.roster.member_rows.get(id);
+        let found = user.and_then(|user| self.roster.members.get(user));
         found.ok_or_else(|| Rejection::not_found("member.not_found", "Member not found"))
     }
 
@@ -132,22 +133,28 @@ impl Workspace {
     }
 
     fn create_crew(&self, patch: &CrewPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
-        let facts = CrewFacts::default().with(patch)?;
+        // What only an update may set is no part of a create (platform.md 6.6).
+        let patch = CrewPatch {
+            avatar_style: None,
+            mcp_config_json: None,
+            escalation_config: None,
+            max_ephemeral_agents: None,
+            ..patch.clone()
+        };
+        let facts = CrewFacts::default().with(&patch)?;
         self.crew_slug_is_free(&facts, None)?;
         let id = CrewId::from(context.mint.cuid());
         let face = crew_face("created", &id, &facts, context.actor);
-        Ok(vec![Draft::public(id.as_str(), CrewCreated { crew: facts }, face)])
+        Ok(vec![Draft::public(id.as_str(), CrewCreated { crew: facts.into() }, face)])
     }
 
     fn update_crew(&self, id: &CrewId, patch: &CrewPatch, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
         let crew = self.crew(id.as_str())?;
         let facts = crew.facts.with(patch)?;
-        if facts == crew.facts {
-            return Ok(vec![]);
-        }
+        let Some(changes) = crew.facts.changes_to(&facts) else { return Ok(vec![]) };
         self.crew_slug_is_free(&facts, Some(id))?;
         let face = crew_face("updated", id, &facts, actor);
-        Ok(vec![Draft::public(id.as_str(), CrewUpdated { crew: facts }, face)])
+        Ok(vec![Draft::public(id.as_str(), CrewUpdated { changes: changes.into() }, face)])
     }
 
     fn crew_slug_is_free(&self, facts: &CrewFacts, own: Option<&CrewId>) -> Result<(), Rejection> {
@@ -160,15 +167,14 @@ impl Workspace {
     }
 
     fn create_agent(&self, patch: &AgentPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
-        let facts = AgentFacts::default().with(patch)?;
-        self.crew_of_agent_exists(&facts)?;
+        let facts = AgentFacts::default().with(patch, |crew| self.is_live_crew(crew))?;
         if let Some(crew) = facts.crew_id.as_ref().filter(|_| facts.agent_role == AgentRole::Lead) {
             self.crew_has_no_lead(crew)?;
         }
         self.agent_slug_is_free(&facts, None)?;
         let id = AgentId::from(context.mint.cuid());
         let face = agent_face("created", &id, &facts, context.actor);
-        let created = AgentCreated { agent: facts, created_by: context.actor.user().cloned() };
+        let created = AgentCreated { agent: facts.into(), created_by: context.actor.user().cloned() };
         Ok(vec![Draft::public(id.as_str(), created, face)])
     }
 
@@ -183,14 +189,8 @@ impl Workspace {
         if *patch == AgentPatch::default() {
             return Err(Rejection::invalid("agent.no_fields", "No fields to update"));
         }
-        let facts = agent.facts.with(patch)?;
-        if facts == agent.facts {
-            return Ok(vec![]);
-        }
-        if facts.crew_id != agent.facts.crew_id {
-            self.crew_of_agent_exists(&facts)?;
-        }
-        self.agent_slug_is_free(&facts, Some(&agent.id))?;
+        let facts = agent.facts.with(patch, |crew| self.is_live_crew(crew))?;
+        let Some(changes) = agent.facts.changes_to(&facts) else { return Ok(vec![]) };
         let mut drafts = vec![];
         if let Some(crew) = facts.crew_id.as_ref().filter(|_| facts.agent_role == AgentRole::Lead) {
             if agent.facts.crew_id.as_ref() != Some(crew) {
@@ -200,20 +200,17 @@ impl Workspace {
             if let Some(lead) = present.and_then(|lead| self.roster.agents.get(lead)) {
                 let demoted =
                     AgentFacts { agent_role: AgentRole::Agent, lead_mode: None, ..lead.facts.clone() };
-                drafts.push(agent_updated(&lead.id, demoted, actor));
+                let demotion = lead.facts.changes_to(&demoted);
+                drafts.extend(demotion.map(|changes| agent_updated(&lead.id, &demoted, changes, actor)));
             }
         }
-        drafts.push(agent_updated(&agent.id, facts, actor));
+        self.agent_slug_is_free(&facts, Some(&agent.id))?;
+        drafts.push(agent_updated(&agent.id, &facts, changes, actor));
         Ok(drafts)
     }
 
-    fn crew_of_agent_exists(&self, facts: &AgentFacts) -> Result<(), Rejection> {
-        match &facts.crew_id {
-            Some(crew) if self.roster.live_crew(crew.as_str()).is_none() => {
-                Err(Rejection::invalid("agent.crew_not_found", "Invalid crew_id"))
-            }
-            _ => Ok(()),
-        }
+    fn is_live_crew(&self, crew: &CrewId) -> bool {
+        self.roster.live_crew(crew.as_str()).is_some()
     }
 
     fn crew_has_no_lead(&self, crew: &CrewId) -> Result<(), Rejection> {
@@ -239,9 +236,9 @@ fn member_added(user: &UserId, role: Role, context: &Context<'_>) -> Draft {
     Draft::public(user.as_str(), MemberAdded { member_id, role }, face)
 }
 
-fn agent_updated(id: &AgentId, facts: AgentFacts, actor: &Actor) -> Draft {
-    let face = agent_face("updated", id, &facts, actor);
-    Draft::public(id.as_str(), AgentUpdated { agent: facts }, face)
+fn agent_updated(id: &AgentId, facts: &AgentFacts, changes: AgentChanges, actor: &Actor) -> Draft {
+    let face = agent_face("updated", id, facts, actor);
+    Draft::public(id.as_str(), AgentUpdated { changes: changes.into() }, face)
 }
 
 fn crew_face(verb: &str, id: &CrewId, facts: &CrewFacts, actor: &Actor) -> Face {

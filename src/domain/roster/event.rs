@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentFacts, CrewFacts, Role};
+use super::{AgentChanges, AgentFacts, CrewChanges, CrewFacts, Role};
 use crate::event::events;
 use crate::{MemberId, Text, UserId};
 
@@ -73,14 +73,14 @@ pub struct MemberRoleChanged {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CrewCreated {
     /// All about it.
-    pub crew: CrewFacts,
+    pub crew: Box<CrewFacts>,
 }
 
 /// Subject: the crew.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CrewUpdated {
-    /// All about it, now.
-    pub crew: CrewFacts,
+    /// What changed.
+    pub changes: Box<CrewChanges>,
 }
 
 /// Subject: the crew.
@@ -94,7 +94,7 @@ pub struct CrewDeleted {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentCreated {
     /// All about it.
-    pub agent: AgentFacts,
+    pub agent: Box<AgentFacts>,
     /// Who created it.
     pub created_by: Option<UserId>,
 }
@@ -102,8 +102,8 @@ pub struct AgentCreated {
 /// Subject: the agent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AgentUpdated {
-    /// All about it, now.
-    pub agent: AgentFacts,
+    /// What changed.
+    pub changes: Box<AgentChanges>,
 }
 
 /// Subject: the agent.

@@ -6,19 +6,21 @@ mod command;
 mod crew;
 mod decide;
 mod event;
+mod facts;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-pub use agent::{Agent, AgentFacts, AgentRole};
+pub use agent::{Agent, AgentChanges, AgentFacts, AgentRole};
 pub use command::{AgentPatch, CrewPatch, RosterCommand};
-pub use crew::{Crew, CrewFacts};
+pub use crew::{Crew, CrewChanges, CrewFacts};
 pub use event::{
     AgentCreated, AgentDeleted, AgentUpdated, CrewCreated, CrewDeleted, CrewUpdated, MemberAdded,
     MemberRemoved, MemberRoleChanged, RosterEvent, WorkspaceOpened,
 };
 
 use crate::entry::words;
+use crate::index::under;
 use crate::{Actor, AgentId, CrewId, MemberId, Offset, Rejection, Text, Time, UserId};
 
 words! {
@@ -68,6 +70,8 @@ pub struct Roster {
     pub opened: Option<Opened>,
     /// Members, by user.
     pub members: OrdMap<UserId, Member>,
+    /// The user of a membership's row.
+    pub member_rows: OrdMap<MemberId, UserId>,
     /// Crews, deleted ones included: history still names them.
     pub crews: OrdMap<CrewId, Crew>,
     /// Slugs of live crews.
@@ -76,6 +80,8 @@ pub struct Roster {
     pub agents: OrdMap<AgentId, Agent>,
     /// Slugs of live agents: unique per workspace.
     pub agent_slugs: OrdMap<Text, AgentId>,
+    /// Live agents, by crew.
+    pub agents_by_crew: OrdSet<(CrewId, AgentId)>,
     /// The one live LEAD of a crew.
     pub leads: OrdMap<CrewId, AgentId>,
 }
@@ -139,10 +145,8 @@ impl Roster {
         self.agents.get(id).filter(|agent| agent.deleted_at.is_none())
     }
 
-    /// How many live agents a crew has.
-    #[must_use]
-    pub fn agents_in(&self, crew: &CrewId) -> usize {
-        let live = |agent: &&Agent| agent.deleted_at.is_none() && agent.facts.crew_id.as_ref() == Some(crew);
-        self.agents.values().filter(live).count()
+    /// The live agents of a crew.
+    pub fn agents_in<'a>(&'a self, crew: &'a CrewId) -> impl Iterator<Item = &'a AgentId> + 'a {
+        under(&self.agents_by_crew, crew)
     }
 }

@@ -54,15 +54,9 @@ pub(crate) fn state_at_any_offset_was_live_there(history: &History) -> Checked {
 }
 
 pub(crate) fn checkpoints_state_is_the_past(history: &History) -> Checked {
-    for checkpoint in history.world().state.checkpoints.values().filter(|found| found.fork_of.is_none()) {
-        let Some(past) = history.as_of(&checkpoint.mission_id, checkpoint.boundary) else { continue };
-        let is_fork = history.forks.iter().any(|(fork, _)| {
-            *fork == checkpoint.mission_id
-                && checkpoint.label.as_deref().is_some_and(|label| label.starts_with("fork of"))
-        });
-        if !is_fork {
-            prop_assert_eq!(&checkpoint.state, &Snapshot::of(&past, checkpoint.boundary));
-        }
+    for checkpoint in history.world().state.checkpoints.values() {
+        let past = history.as_of(&checkpoint.mission_id, checkpoint.boundary).expect("it had begun");
+        prop_assert_eq!(&checkpoint.state, &Snapshot::of(&past, checkpoint.boundary));
     }
     Ok(())
 }
@@ -74,6 +68,7 @@ pub(crate) fn forks_equal_the_past(history: &History) -> Checked {
         let batch_end = history.world().state.histories[fork].changes[source.tasks.len()];
         let fork = history.as_of(fork, batch_end).expect("it began");
         prop_assert_eq!(normal_form(&fork, ""), normal_form(source, "Fork: "));
+        prop_assert_eq!(fork.fork_hash(), source.fork_hash());
     }
     Ok(())
 }

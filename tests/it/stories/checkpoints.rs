@@ -193,6 +193,14 @@ fn a_forks_checkpoint_keeps_the_cursor_and_starts_without_drift() {
 }
 
 #[test]
+fn the_hashes_are_frozen() {
+    let world = given(underway()).world;
+    let mission = &world.state.missions[&mission()];
+    assert_eq!(mission.state_hash(), "h1:704ffb2220af1b05aafa576c822f43c8507b17b16f7732061c173d7284c04502");
+    assert_eq!(mission.fork_hash(), "h1:46851b95b56403f8bed3ebb042e8754f5000899134faeda862a2cff84a83be57");
+}
+
+#[test]
 fn a_completed_task_brings_its_result_into_the_fork() {
     let mut drafts = underway();
     drafts.push(super::kit::public(taffrail_domain::mission::TaskUpdated {

@@ -65,7 +65,7 @@ pub(crate) fn stage() -> WorkspaceWorld {
         drafts.push(Draft::internal(id, added));
     }
     let facts = CrewFacts { name: "Platform".into(), slug: "platform".into(), ..CrewFacts::default() };
-    drafts.push(Draft::internal(CREW, CrewCreated { crew: facts }));
+    drafts.push(Draft::internal(CREW, CrewCreated { crew: facts.into() }));
     drafts.push(agent(LEAD, AgentRole::Lead));
     drafts.push(agent(WORKER, AgentRole::Agent));
     drafts.into_iter().for_each(|draft| fold(&mut world, draft));
@@ -81,7 +81,7 @@ fn agent(id: &str, agent_role: AgentRole) -> Draft {
         lead_mode: (agent_role == AgentRole::Lead).then(|| "active".into()),
         ..AgentFacts::default()
     };
-    Draft::internal(id, AgentCreated { agent: facts, created_by: None })
+    Draft::internal(id, AgentCreated { agent: facts.into(), created_by: None })
 }
 
 /// Folds a draft in as the next entry, a second after the last.

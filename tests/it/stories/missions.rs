@@ -1,8 +1,8 @@
 //! Missions: create, change, delete, start (`missions.md` 3 and 5).
 
 use taffrail_domain::mission::{
-    MissionCommand, MissionDraft, MissionEvent, MissionPatch, MissionStatusChanged, MissionUpdated, Reason,
-    Status, TaskStatus, TaskStatusChanged,
+    Mission, MissionCommand, MissionDraft, MissionEvent, MissionPatch, MissionStatusChanged, MissionUpdated,
+    Reason, Status, TaskStatus, TaskStatusChanged,
 };
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::{CrewId, Event, Severity};
@@ -113,12 +113,32 @@ fn the_table_is_the_seeds() {
 }
 
 #[test]
-fn a_terminal_status_sets_completed_at_and_leaving_review_clears_nothing_else() {
-    let world = given(in_status(Status::Review)).when(to("FAILED")).world();
-    let failed = world.state.missions.get(&mission()).expect("it is there");
-    assert_eq!(failed.completed_at, Some(world.time()));
-    let world = given(in_status(Status::Review)).when(to("IN_PROGRESS")).world();
-    assert_eq!(world.state.missions.get(&mission()).expect("it is there").completed_at, None);
+fn a_terminal_status_sets_completed_at_and_a_move_changes_nothing_else() {
+    let given = given(in_status(Status::Review));
+    let before = given.world.state.missions[&mission()].clone();
+    let world = given.when(to("FAILED")).world();
+    let moved = Mission {
+        status: Status::Failed,
+        updated_at: world.time(),
+        completed_at: Some(world.time()),
+        changed: world.head(),
+        ..(*before).clone()
+    };
+    assert_eq!(*world.state.missions[&mission()], moved);
+}
+
+#[test]
+fn a_status_that_is_not_terminal_clears_completed_at() {
+    // No PATCH leads here: an older journal, or a restart, does.
+    let drafts = in_status(Status::Completed).into_iter().chain([moved(Status::Completed, Status::Planning)]);
+    let world = given(drafts).world;
+    assert_eq!(world.state.missions[&mission()].completed_at, None);
+}
+
+#[test]
+fn a_title_of_two_lines_is_one_line_in_the_journal() {
+    let then = given([]).when(create(Some("one\ntwo"), Some(LEAD)));
+    assert_eq!(&*then.faces()[0].summary, "created: one two");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use taffrail_domain::Event;
 use taffrail_domain::roster::{
-    AgentPatch, AgentRole, CrewPatch, Permission, Role, RosterCommand, RosterEvent,
+    AgentPatch, AgentRole, CrewChanges, CrewPatch, CrewUpdated, Permission, Role, RosterCommand, RosterEvent,
 };
 use taffrail_projections::World;
 
@@ -151,6 +151,8 @@ fn an_agents_words_are_checked_in_the_documented_order() {
         crew_id: Some(word()),
         ..agent_named("new")
     };
+    refused(all_wrong.clone(), "Invalid crew_id");
+    let all_wrong = AgentPatch { crew_id: Some(Some(CREW.into())), ..all_wrong };
     refused(all_wrong.clone(), "agent_role must be AGENT or LEAD");
     let adapters =
         "cli_adapter must be CLAUDE_CODE, OPENCODE, CODEX_CLI, GEMINI_CLI, CURSOR_CLI, or FACTORY_DROID";
@@ -160,8 +162,28 @@ fn an_agents_words_are_checked_in_the_documented_order() {
     refused(all_wrong.clone(), "llm_provider must be ANTHROPIC, OPENAI, GOOGLE, CURSOR, FACTORY, or OLLAMA");
     let all_wrong = AgentPatch { llm_provider: None, ..all_wrong };
     refused(all_wrong.clone(), "tool_profile must be MINIMAL, CODING, or FULL");
-    refused(AgentPatch { tool_profile: None, ..all_wrong }, "Invalid crew_id");
+    refused(
+        AgentPatch { lead_mode: Some(word()), ..agent_named("new") },
+        "lead_mode must be 'active' or 'passive'",
+    );
     refused(agent_named(LEAD), "Agent slug already taken in this workspace");
+    let both_taken = AgentPatch { agent_role: Some("LEAD".into()), ..agent_named(LEAD) };
+    refused(both_taken, "Crew already has a lead agent");
+}
+
+#[test]
+fn an_update_stores_only_what_changed() {
+    let patch = CrewPatch { color: Some(Some("teal".into())), ..crew_named("Platform", "platform") };
+    let events = given([]).when(RosterCommand::UpdateCrew { crew: CREW.into(), patch }).events();
+    let changes = CrewChanges { color: Some(Some("teal".into())), ..CrewChanges::default() };
+    assert_eq!(events, [CrewUpdated { changes: changes.into() }.into()]);
+}
+
+#[test]
+fn a_crew_is_created_without_what_only_an_update_sets() {
+    let patch = CrewPatch { max_ephemeral_agents: Some(500), ..crew_named("Docs", "docs") };
+    let world = given([]).when(RosterCommand::CreateCrew(patch)).world();
+    assert_eq!(world.state.roster.crews["new1"].facts.max_ephemeral_agents, 10);
 }
 
 #[test]

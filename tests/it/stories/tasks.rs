@@ -254,6 +254,18 @@ fn new_dependencies_decide_the_status_anew() {
 }
 
 #[test]
+fn the_present_dependencies_decide_the_status_anew_too() {
+    let mut drafts = with_a(PENDING);
+    drafts.extend([task("b", BLOCKED, &["a"]), task_moved("b", BLOCKED, PENDING)]);
+    given(drafts).when(depend("b", r#"["a"]"#)).then([task_move(
+        "b",
+        PENDING,
+        BLOCKED,
+        Reason::DependenciesChanged,
+    )]);
+}
+
+#[test]
 fn a_cycle_may_be_planned_but_not_made_while_running() {
     let tasks = || [task("a", PENDING, &[]), task("b", BLOCKED, &["a"])];
     let planned = std::iter::once(created("x")).chain(tasks());
