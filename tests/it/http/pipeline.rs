@@ -36,7 +36,7 @@ async fn every_error_has_all_eight_members_whoever_made_it() {
         server.post(format!("/api/v1/crews/{crew}/missions")).body(vec![b' '; (1 << 20) + 1]).send().await,
     ];
     let statuses: Vec<u16> = replies.iter().map(|reply| reply.status).collect();
-    assert_eq!(statuses, [404, 405, 400, 401, 400, 403, 404, 400, 400, 409, 413]);
+    assert_eq!(statuses, [404, 405, 400, 401, 400, 403, 404, 404, 400, 409, 413]);
     for reply in &replies {
         let body = reply.body.as_object().unwrap();
         assert!(MEMBERS.iter().all(|member| body.contains_key(*member)), "{reply:?}");
@@ -46,6 +46,18 @@ async fn every_error_has_all_eight_members_whoever_made_it() {
         assert_eq!(reply.header("content-type"), Some("application/json"));
         assert!(!body["instance"].as_str().unwrap().contains('?'));
     }
+}
+
+/// `client.md` 8, trap 6: anything else ends the resolution of slugs with an error.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_no_text_is_unknown_like_any_other() {
+    let server = Server::begin().await;
+    server.get("/api/v1/crews/%ff").send().await.refused(404, "Crew not found");
+    server.patch("/api/v1/agents/a%ffb").body("{}").send().await.refused(404, "Agent not found");
+    server.get("/api/v1/crews/%C3%28/missions/%ff").send().await.refused(404, "Mission not found");
+    server.get("/api/v1/checkpoints/%ff").send().await.refused(404, "checkpoint not found");
+    server.get("/api/v1/journal/%ff").send().await.refused(404, "entry not found");
+    server.delete("/api/v1/auth/cli-tokens/%ff").send().await.refused(404, "Token not found");
 }
 
 #[tokio::test(flavor = "multi_thread")]
