@@ -15,7 +15,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::time::Seconds;
 use super::unset::Unset;
-use super::written::Written;
+use super::written::{Written, first_entry};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 500;
@@ -110,8 +110,8 @@ pub(super) async fn create_agent(
 ) -> Result<impl IntoResponse, Problem> {
     let patch: AgentPatch = sent.json()?;
     let done = member.execute(RosterCommand::CreateAgent(patch), &sent).await?;
-    let id = done.entries.first().map(|entry| entry.subject.clone()).ok_or_else(Problem::internal)?;
-    Ok(Written::created(&done, AgentView::find(&done.world.state, &id, &member.id)?))
+    let view = AgentView::find(&done.world.state, &first_entry(&done)?.subject, &member.id)?;
+    Ok(Written::created(&done, view))
 }
 
 /// `GET /api/v1/agents/{agent}`

@@ -161,14 +161,4 @@ impl<G> Member<G> {
         }
         Ok(self.app.entries_at(world.log(), offsets).await?)
     }
-
-    /// The offset that a public entry id names here.
-    ///
-    /// # Errors
-    /// 404, the same for an unknown and a foreign one.
-    pub(super) fn public_offset(&self, world: &WorkspaceWorld, id: &str) -> Result<Offset, Problem> {
-        world
-            .public_offset(id)
-            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "entry.not_found", "entry not found"))
-    }
 }

@@ -16,11 +16,12 @@ use taffrail_projections::WorkspaceWorld;
 use super::body::Sent;
 use super::caller::Member;
 use super::gate::{ReadCheckpoints, WriteCheckpoints};
+use super::journal::public_offset;
 use super::problem::Problem;
 use super::query::Query;
 use super::state::entry_of_its_life;
 use super::time::{Millis, Seconds};
-use super::written::Written;
+use super::written::{Written, first_entry};
 
 const PAGE_DEFAULT: usize = 50;
 const PAGE_MAX: usize = 200;
@@ -119,8 +120,8 @@ pub(super) async fn create_checkpoint(
         None => None,
     };
     let done = member.execute(CheckpointCommand::Create { mission, draft, at }, &sent).await?;
-    let id = done.entries.first().map(|entry| entry.subject.clone()).ok_or_else(Problem::internal)?;
-    let view = CheckpointView::find(&done.world.state, &(&*id).into(), &member.id)?;
+    let id = CheckpointId::from(&*first_entry(&done)?.subject);
+    let view = CheckpointView::find(&done.world.state, &id, &member.id)?;
     Ok(Written::created(&done, view))
 }
 
@@ -132,12 +133,11 @@ async fn as_of(
     entry: &str,
 ) -> Result<Result<AsOf, Rejection>, Problem> {
     let world = member.world();
-    let Some(offset) = world.public_offset(entry) else {
-        return Ok(Err(Rejection::not_found("entry.not_found", "entry not found")));
+    let named = public_offset(&world, entry);
+    let offset = match named.and_then(|offset| entry_of_its_life(&world, mission, offset)) {
+        Ok(offset) => offset,
+        Err(rejection) => return Ok(Err(rejection)),
     };
-    if let Err(rejection) = entry_of_its_life(&world, mission, offset) {
-        return Ok(Err(rejection));
-    }
     let then = member.app.mission_as_of(&world, mission, offset).await?;
     let then = then.map(|mission| AsOf { offset, mission });
     Ok(then.ok_or_else(|| Rejection::not_found("mission.not_found", "mission not found")))
@@ -158,7 +158,7 @@ pub(super) async fn restore_checkpoint(
     sent: Sent,
 ) -> Result<impl IntoResponse, Problem> {
     let done = member.execute(CheckpointCommand::Restore { checkpoint: id.clone() }, &sent).await?;
-    let decided_at = done.entries.first().map(|entry| entry.offset).ok_or_else(Problem::internal)?;
+    let decided_at = first_entry(&done)?.offset;
     let checkpoint = done.world.state.checkpoint(&id)?;
     let diverged = divergence(&done.world, checkpoint, decided_at);
     let divergence_count = diverged.len();

@@ -16,7 +16,7 @@ use super::gate::{ManageCrews, ReadCrews, WriteCrews};
 use super::problem::Problem;
 use super::query::Query;
 use super::time::Seconds;
-use super::written::Written;
+use super::written::{Written, first_entry};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 500;
@@ -90,8 +90,7 @@ pub(super) async fn create_crew(
 ) -> Result<impl IntoResponse, Problem> {
     let patch: CrewPatch = sent.json()?;
     let done = member.execute(RosterCommand::CreateCrew(patch), &sent).await?;
-    let id = done.entries.first().map(|entry| entry.subject.clone()).ok_or_else(Problem::internal)?;
-    let view = CrewView::find(&done.world.state, &id, &member.id)?;
+    let view = CrewView::find(&done.world.state, &first_entry(&done)?.subject, &member.id)?;
     Ok(Written::created(&done, view))
 }
 

@@ -6,8 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 use taffrail_domain::{
-    ActorType, AgentId, CrewId, Entry, EntryId, Face, Json as Object, MissionId, Offset, Priority, Severity,
-    WorkspaceId,
+    ActorType, AgentId, CrewId, Entry, EntryId, Face, Json as Object, MissionId, Offset, Priority, Rejection,
+    Severity, WorkspaceId,
 };
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 
@@ -87,10 +87,18 @@ pub(super) async fn get_entry(
     Path(entry): Path<String>,
 ) -> Result<Response, Problem> {
     let world = member.world();
-    let offset = member.public_offset(&world, &entry)?;
+    let offset = public_offset(&world, &entry)?;
     let entries = member.entries(&world, vec![offset]).await?;
     let view = entries.first().and_then(|entry| EntryView::of(entry, &world, &member.id));
     Ok(Json(view.ok_or_else(Problem::internal)?).into_response())
+}
+
+/// The offset that a public entry id names here.
+///
+/// # Errors
+/// 404, the same for an unknown and a foreign one.
+pub(super) fn public_offset(world: &WorkspaceWorld, id: &str) -> Result<Offset, Rejection> {
+    world.public_offset(id).ok_or_else(|| Rejection::not_found("entry.not_found", "entry not found"))
 }
 
 impl<'a> EntryView<'a> {

@@ -17,7 +17,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::tasks::TaskView;
 use super::time::Seconds;
-use super::written::Written;
+use super::written::{Written, first_entry};
 
 /// The seed's default for everybody (`DESIGN.md` 7).
 const PAGE_DEFAULT: usize = 20;
@@ -85,8 +85,8 @@ pub(super) async fn create_mission(
 ) -> Result<impl IntoResponse, Problem> {
     let draft: MissionDraft = sent.json()?;
     let done = member.execute(MissionCommand::Create { crew: crew.clone(), draft }, &sent).await?;
-    let id = done.entries.first().map(|entry| entry.subject.clone()).ok_or_else(Problem::internal)?;
-    let view = MissionView::find(&done.world.state, &crew, &(&*id).into(), Depth::Bare, &member.id)?;
+    let id = MissionId::from(&*first_entry(&done)?.subject);
+    let view = MissionView::find(&done.world.state, &crew, &id, Depth::Bare, &member.id)?;
     Ok(Written::created(&done, view))
 }
 

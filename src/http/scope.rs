@@ -57,7 +57,8 @@ impl Powers {
         areas.iter().map(|area| Self::of(*area, Verb::Read)).fold(Self::NONE, Self::bitor)
     }
 
-    fn contains(self, other: Self) -> bool {
+    /// Whether nothing in `other` goes beyond this.
+    pub(super) fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -102,11 +103,6 @@ impl Powers {
 
     pub(super) fn allow(self, area: Area, verb: Verb) -> bool {
         self.contains(Self::of(area, verb))
-    }
-
-    /// Whether nothing in `child` goes beyond this.
-    pub(super) fn cover(self, child: Self) -> bool {
-        self.contains(child)
     }
 }
 
@@ -156,10 +152,10 @@ mod tests {
 
     #[test]
     fn a_narrower_scope_is_covered_and_a_wider_one_is_not() {
-        assert!(powers("crews:write").cover(powers("crews:read")));
-        assert!(!powers("crews:read").cover(powers("crews:write")));
-        assert!(!powers("crews:write").cover(powers("missions:write")));
-        assert!(powers("*").cover(Powers::of_scopes(None)));
+        assert!(powers("crews:write").contains(powers("crews:read")));
+        assert!(!powers("crews:read").contains(powers("crews:write")));
+        assert!(!powers("crews:write").contains(powers("missions:write")));
+        assert!(powers("*").contains(Powers::of_scopes(None)));
     }
 
     #[test]

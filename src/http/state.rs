@@ -10,6 +10,7 @@ use taffrail_projections::WorkspaceWorld;
 
 use super::caller::Member;
 use super::gate::ReadState;
+use super::journal::public_offset;
 use super::missions::{Depth, MissionView};
 use super::problem::Problem;
 use super::query::Query;
@@ -35,7 +36,7 @@ pub(super) async fn get_state(
 ) -> Result<Json<StateView>, Problem> {
     let world = member.world();
     let living = world.state.bookmarkable(&mission)?;
-    let point = point(&member, &world, living, &query)?;
+    let point = point(&world, living, &query)?;
     let then = member.app.mission_as_of(&world, &mission, point).await?.ok_or_else(not_in_its_life)?;
     let stands_at = last_shown(&world, &mission, point).ok_or_else(not_in_its_life)?;
     Ok(Json(StateView {
@@ -46,12 +47,7 @@ pub(super) async fn get_state(
 }
 
 /// The offset that `at` names, which must lie in the mission's life.
-fn point(
-    member: &Member<ReadState>,
-    world: &WorkspaceWorld,
-    mission: &Mission,
-    query: &Query,
-) -> Result<Offset, Problem> {
+fn point(world: &WorkspaceWorld, mission: &Mission, query: &Query) -> Result<Offset, Problem> {
     let at = query.text("at").ok_or_else(|| Problem::invalid("state.at_required", "at is required"))?;
     if at.starts_with("chk_") {
         let checkpoint = world.state.checkpoint(&CheckpointId::from(at))?;
@@ -64,8 +60,8 @@ fn point(
         if EntryId::parse(at).is_none() {
             return Err(Problem::invalid("state.bad_at", format!("bad at: {at:?} is not an entry id")));
         }
-        let offset = member.public_offset(world, at)?;
-        return entry_of_its_life(world, &mission.id, offset).map_err(Into::into);
+        let offset = public_offset(world, at)?;
+        return Ok(entry_of_its_life(world, &mission.id, offset)?);
     }
     let time =
         time::not_after(at).map_err(|error| Problem::invalid("state.bad_at", format!("bad at: {error}")))?;

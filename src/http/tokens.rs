@@ -182,7 +182,7 @@ impl TokenDraft {
     fn check_scopes(&self, caller: &Caller) -> Result<(), Problem> {
         let own = caller.powers();
         let Some(scopes) = &self.scopes else {
-            if own.cover(Powers::of_scopes(None)) {
+            if own.contains(Powers::of_scopes(None)) {
                 return Ok(());
             }
             let detail = "a scoped token cannot issue an unrestricted one";
@@ -205,7 +205,7 @@ impl TokenDraft {
                 let detail = format!("scope {scope} exceeds your workspace role");
                 return Err(refused("token.scope_exceeds_role", detail));
             }
-            if !Powers::of_scope(scope).is_some_and(|child| own.cover(child)) {
+            if !Powers::of_scope(scope).is_some_and(|child| own.contains(child)) {
                 let detail = format!("scope {scope} exceeds the issuing token's scopes");
                 return Err(refused("token.scope_exceeds", detail));
             }

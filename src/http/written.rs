@@ -4,13 +4,22 @@ use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use taffrail_domain::{EntryId, LogTag, Offset};
+use taffrail_domain::{Entry, EntryId, LogTag, Offset};
 use taffrail_projections::World;
 
 use super::freshness::TAFFRAIL_CURSOR;
+use super::problem::Problem;
 use crate::writer::Executed;
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// The entry that a command is known by: its first; the subject is what a create made.
+///
+/// # Errors
+/// 500 if it made none, which no caller of this may be told of.
+pub(super) fn first_entry<W>(done: &Executed<W>) -> Result<&Entry, Problem> {
+    done.entries.first().ok_or_else(Problem::internal)
+}
 
 /// An answer with the cursor of the write it tells of.
 pub(super) struct Written<T> {
