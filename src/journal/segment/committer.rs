@@ -55,10 +55,7 @@ impl Committer {
             capacity = gathered.bytes.len();
             match self.commit(&mut gathered) {
                 Ok(()) => self.publish(gathered),
-                Err(error) => {
-                    gathered.fail(&error);
-                    self.pipe.reset(&error);
-                }
+                Err(error) => self.pipe.reset(gathered, &error),
             }
         }
         self

@@ -71,7 +71,7 @@ impl Gathered {
     }
 
     /// Tells everybody who waits that it did not happen.
-    pub(crate) fn fail(self, error: &AppendError) {
+    fn fail(self, error: &AppendError) {
         for waiting in self.waiting {
             // Whoever does not wait any more does not want to know.
             drop(waiting.answer.send(Err(error.clone())));
@@ -146,13 +146,15 @@ impl Pipe {
         Some(gathered)
     }
 
-    /// Throws away what was gathered on top of a group that failed.
-    pub(crate) fn reset(&self, error: &AppendError) {
+    /// Fails a group and throws away what was gathered on top of it. The epoch moves before anybody
+    /// is answered, so that whoever tries again at once finds the durable heads.
+    pub(crate) fn reset(&self, failed: Gathered, error: &AppendError) {
         let mut state = self.lock();
         state.epoch += 1;
         let gathered = std::mem::replace(&mut state.gathered, Gathered::new(0));
         self.changed.notify_all();
         drop(state);
+        failed.fail(error);
         gathered.fail(error);
     }
 

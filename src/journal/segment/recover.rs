@@ -189,14 +189,15 @@ impl<'a> Recovery<'a> {
     /// The last segment that ever held a group, and the files behind it that never did.
     fn last_segment(&mut self) -> Result<(u64, Vec<u64>), OpenError> {
         let files = self.folder.numbers()?;
-        let mut unused = Vec::new();
+        let (mut unused, mut torn) = (Vec::new(), Vec::new());
         let mut last = 0;
         for number in files.iter().rev() {
-            if !self.is_unused(*number)? {
+            let Some(survey) = self.survey_unused(*number)? else {
                 last = *number;
                 break;
-            }
+            };
             unused.insert(0, *number);
+            torn.extend((!survey.clean_end).then_some((*number, survey.broken_at)));
         }
         let shelved_in = self.ask_shelf(|shelf, shelved| shelf.segment_of(shelved.group)).flatten();
         last = last.max(shelved_in.unwrap_or(0));
@@ -206,17 +207,22 @@ impl<'a> Recovery<'a> {
             let why = "a segment behind it was prepared, so it must have been there".to_owned();
             return Err(OpenError::Damaged { segment: last + 1, byte: 0, group: 0, why });
         }
+        for (segment, byte) in torn.into_iter().filter(|(number, _)| *number > last) {
+            self.repaired(torn_group_cut(segment, byte));
+        }
         Ok((last, unused))
     }
 
-    fn is_unused(&self, number: u64) -> Result<bool, OpenError> {
+    /// What stands in a segment that holds no whole group; `None` if it holds one.
+    fn survey_unused(&self, number: u64) -> Result<Option<Survey>, OpenError> {
         let bytes = self.load(number)?;
         let ours = match Header::read(&bytes) {
             Ok(header) => header.store == self.store && header.segment == number,
             Err(error) if error.0.contains("newer") => return Err(OpenError::Format(error.0)),
             Err(_) => true,
         };
-        Ok(ours && Survey::of(&bytes, &self.store, number).is_empty())
+        let survey = Survey::of(&bytes, &self.store, number);
+        Ok((ours && survey.is_empty()).then_some(survey))
     }
 
     /// The bytes of a segment; none if the file is missing.
@@ -254,7 +260,10 @@ impl<'a> Recovery<'a> {
         let checked = walk::check_sealed(&bytes, &self.store, segment, &mut point, &mut scan.each());
         match checked {
             Ok(_) => self.adopt(segment, point, scan, frames),
-            Err(broken) => {
+            Err(mut broken) => {
+                if bytes.is_empty() {
+                    broken.why = "the file is missing or empty".to_owned();
+                }
                 let mended = self.mend(segment, &bytes, &broken, last)?;
                 let mut scan = Scan::default();
                 let mut point = self.found.point.clone();
@@ -435,7 +444,7 @@ impl<'a> Recovery<'a> {
         } else if end.is_some() {
             notes.push(format!("segment {segment}: header or seal was written anew ({})", broken.why));
         } else if !survey.clean_end {
-            notes.push(format!("segment {segment}: a torn group was cut at byte {}", survey.broken_at));
+            notes.push(torn_group_cut(segment, survey.broken_at));
         }
         Ok(Mended { bytes: out.into(), digest: end.and_then(|(_, digest)| digest), notes })
     }
@@ -519,6 +528,10 @@ fn check_groups(
         walk::check_group(bytes, &lead, range.start, body, point, &mut scan.each())?;
     }
     Ok(Seal::new(first_group, point.time_ms, &point.heads))
+}
+
+fn torn_group_cut(segment: u64, byte: usize) -> String {
+    format!("segment {segment}: a torn group was cut at byte {byte}")
 }
 
 fn damaged(segment: u64, Break { byte, group, why }: Break) -> OpenError {
