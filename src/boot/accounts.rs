@@ -1,6 +1,7 @@
 //! Users and tokens: the vault first, then the fact, then the answer.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use taffrail_domain::instance::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace};
@@ -67,7 +68,12 @@ impl Taffrail {
             self.take_back(&error, Some(user), token).await;
             return Err(error);
         }
-        self.open_registered(workspace).await?;
+        // The account is durable and its secret is told only here: from now on nothing may fail. What
+        // finds no room yet is followed up later, at the latest by the next start.
+        if let Err(error) = self.open_registered(workspace).await {
+            tracing::warn!(workspace.id = %workspace, %error, "the new workspace is opened later");
+            self.late.store(true, Ordering::Relaxed);
+        }
         Ok(Bootstrapped { user_id: user.clone(), email, workspace_id: workspace.clone(), cli_token: secret })
     }
 

@@ -18,6 +18,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ pub use options::{BootError, Options};
 use crate::snapshot::Snapshots;
 use crate::vault::Vault;
 use crate::writer::{self, Alarm, Running, Surroundings, Writer};
+pub(crate) use history::Read;
+
 use folds::{Folds, log_id};
 use upkeep::Upkeep;
 
@@ -48,6 +51,8 @@ pub struct Taffrail {
     vault: Vault,
     instance: Writer<InstanceWorld>,
     workspaces: RwLock<HashMap<LogTag, Writer<WorkspaceWorld>>>,
+    /// Set while a registered workspace waits for room to be opened.
+    late: AtomicBool,
     /// When bootstrap closes by itself.
     bootstrap_until: Option<Instant>,
     /// The writers' tasks.
@@ -122,6 +127,7 @@ impl Taffrail {
             vault,
             instance,
             workspaces: RwLock::default(),
+            late: AtomicBool::new(false),
             bootstrap_until: options.bootstrap_window.map(|window| Instant::now() + window),
             running: Mutex::new(vec![running]),
             errands: Mutex::default(),

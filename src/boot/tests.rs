@@ -9,6 +9,7 @@ use taffrail_domain::instance::{
 use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionPatch};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, Role, RosterCommand};
 use taffrail_domain::{Actor, Command, CrewId, Event, MissionId, Offset, RejectionKind, UserId};
+use taffrail_journal::memory::Faults;
 use taffrail_journal::{LogId, MemoryJournal, Request, Unsealed};
 use tempfile::TempDir;
 
@@ -104,6 +105,26 @@ async fn only_one_of_two_bootstraps_wins_and_the_other_leaves_nothing_behind() {
     let AccountError::Execute(ExecuteError::Rejected(rejection)) = refused else { panic!("{refused:?}") };
     assert_eq!(rejection.kind, RejectionKind::Gone);
     assert_eq!(app.vault().sweep(|_| false, |_| false).await.unwrap(), 2, "one person, one token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bootstrap_that_loses_its_room_half_way_still_tells_its_secret() {
+    for seed in 0..100 {
+        let data = tempfile::tempdir().unwrap();
+        let journal = MemoryJournal::with_faults(Faults { seed, full_per_mille: 500, ..Faults::default() });
+        let app = Taffrail::open_on(Options::new(data.path()), Arc::new(journal)).await.unwrap();
+        let Ok(made) = app.bootstrap(ada(), None).await else { continue };
+        if app.workspace(&made.workspace_id).is_some() {
+            continue; // Both batches found room.
+        }
+        let workspace = app.writer_of(LogTag(1)).unwrap();
+        assert!(app.authenticate(made.cli_token.reveal()).is_ok());
+        let mut published = workspace.watch();
+        published.wait_for(|world| world.state.roster.opened.is_some()).await.unwrap();
+        assert_eq!(workspace.world().state.roster.role(&made.user_id), Some(Role::Owner));
+        return;
+    }
+    panic!("no seed refuses the second batch only");
 }
 
 #[tokio::test]

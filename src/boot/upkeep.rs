@@ -11,6 +11,9 @@ use super::Taffrail;
 /// Longest time of last use that a crash may lose.
 const FLUSH_EVERY: Duration = Duration::from_secs(60);
 
+/// Between two tries to finish what found no room.
+const FOLLOW_UP_EVERY: Duration = Duration::from_secs(1);
+
 /// The task; whoever started it joins it.
 pub(super) struct Upkeep {
     stop: oneshot::Sender<()>,
@@ -33,7 +36,8 @@ impl Upkeep {
                 }
             };
             tokio::select! {
-                () = flush(app) => {}
+                () = flush(app.clone()) => {}
+                () = follow_up(app) => {}
                 () = poisoned => {}
                 _ = stopped => {}
             }
@@ -47,6 +51,15 @@ impl Upkeep {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the upkeep ended badly");
         }
+    }
+}
+
+/// Opens the workspaces whose own log found no room when they were registered.
+async fn follow_up(app: Weak<Taffrail>) {
+    loop {
+        tokio::time::sleep(FOLLOW_UP_EVERY).await;
+        let Some(app) = app.upgrade() else { return };
+        app.open_late_ones().await;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use sha2::{Digest, Sha256};
 use taffrail_domain::instance::Registration;
@@ -60,6 +61,27 @@ impl Taffrail {
         Ok(())
     }
 
+    /// Tries again for the workspaces that are registered and not yet open, if there are any.
+    pub(super) async fn open_late_ones(&self) {
+        if !self.late.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let world = self.instance.world();
+        let is_open =
+            |tag| self.writer_of(tag).is_some_and(|open| open.world().state.roster.opened.is_some());
+        for registration in world.state.workspaces.values().filter(|found| !is_open(found.tag)) {
+            match self.open_workspace(registration).await {
+                Ok(()) => {
+                    tracing::info!(workspace.id = %registration.id, "a registered workspace is opened late")
+                }
+                Err(error) => {
+                    tracing::debug!(workspace.id = %registration.id, %error, "no room for it yet");
+                    self.late.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
     /// The follow-up of a registration: the first batch of the workspace's own log. Asked for by the
     /// registration's place, so that it never happens twice.
     pub(super) async fn open_workspace(&self, registration: &Registration) -> Result<(), ExecuteError> {
@@ -86,7 +108,7 @@ impl Taffrail {
         workspaces.entry(world.log()).or_insert_with(start).clone()
     }
 
-    fn writer_of(&self, log: LogTag) -> Option<Writer<WorkspaceWorld>> {
+    pub(super) fn writer_of(&self, log: LogTag) -> Option<Writer<WorkspaceWorld>> {
         self.workspaces.read().unwrap_or_else(PoisonError::into_inner).get(&log).cloned()
     }
 

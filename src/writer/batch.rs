@@ -15,9 +15,10 @@ const MERGE_ENTRIES_MAX: usize = 240;
 const MERGE_BYTES_MAX: usize = 100 << 10;
 
 /// What was decided about a wish.
-pub(super) enum Verdict {
-    /// It makes these entries; none if nothing has to change.
-    Made(Vec<Entry>),
+pub(super) enum Verdict<W> {
+    /// It makes these entries, none if nothing has to change, and this is the world behind them: what
+    /// joins the same batch later is no part of its answer.
+    Made(Vec<Entry>, Arc<W>),
     /// It was executed before, or is under way.
     Recorded(Recorded),
 }
@@ -25,16 +26,14 @@ pub(super) enum Verdict {
 /// A decided wish, held until the head it was decided on is published.
 pub(super) struct Held<W: World> {
     pub(super) asked: Asked<W>,
-    pub(super) verdict: Result<Verdict, ExecuteError>,
+    pub(super) verdict: Result<Verdict<W>, ExecuteError>,
 }
 
 impl<W: World> Held<W> {
-    /// Answers with the world that was published for it.
-    pub(super) fn answer(self, world: &Arc<W>) {
+    /// Answers, once all that it was decided on is published.
+    pub(super) fn answer(self) {
         let reply = self.verdict.map(|verdict| match verdict {
-            Verdict::Made(entries) => {
-                Reply::Executed(Executed { world: Arc::clone(world), entries, replayed: false })
-            }
+            Verdict::Made(entries, world) => Reply::Executed(Executed { world, entries, replayed: false }),
             Verdict::Recorded(recorded) => Reply::Recorded(recorded),
         });
         self.asked.answer(reply);
@@ -43,7 +42,7 @@ impl<W: World> Held<W> {
     /// The entries it makes.
     pub(super) fn entries(&self) -> &[Entry] {
         match &self.verdict {
-            Ok(Verdict::Made(entries)) => entries,
+            Ok(Verdict::Made(entries, _)) => entries,
             Ok(Verdict::Recorded(_)) | Err(_) => &[],
         }
     }
@@ -83,11 +82,6 @@ impl<W: World> Batch<W> {
     /// Whether no further command joins.
     pub(super) fn is_full(&self) -> bool {
         self.frames.len() >= MERGE_ENTRIES_MAX || self.bytes >= MERGE_BYTES_MAX
-    }
-
-    /// The entries of all its commands.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.held.iter().flat_map(Held::entries)
     }
 
     /// Nobody gets what was decided.

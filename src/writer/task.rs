@@ -96,11 +96,11 @@ impl<W: World> Task<'_, W> {
         let last = self.open.back_mut().or_else(|| self.in_flight.back_mut().map(|flight| &mut flight.batch));
         match last {
             Some(batch) => batch.held.push(held),
-            None => held.answer(&self.published()),
+            None => held.answer(),
         }
     }
 
-    fn judge(&mut self, wish: &Wish<W::Command>) -> Result<Verdict, ExecuteError> {
+    fn judge(&mut self, wish: &Wish<W::Command>) -> Result<Verdict<W>, ExecuteError> {
         if self.poisoned {
             return Err(ExecuteError::Unavailable);
         }
@@ -108,16 +108,16 @@ impl<W: World> Task<'_, W> {
             return Ok(Verdict::Recorded(recorded));
         }
         if !self.journal.has_room() {
-            return Err(ExecuteError::Full);
+            // A poisoned journal has no room either, and that is another answer.
+            let poisoned = self.journal.health().poisoned.is_some();
+            return Err(if poisoned { ExecuteError::Unavailable } else { ExecuteError::Full });
         }
         let drafted = catch_unwind(AssertUnwindSafe(|| self.draft(wish))).unwrap_or_else(|_| {
             tracing::error!(log = self.log.0, "a decider panicked");
             Err(ExecuteError::Panicked)
         })?;
-        if drafted.drafts.is_empty() {
-            return Ok(Verdict::Made(vec![]));
-        }
-        self.fold(drafted, wish).map(Verdict::Made)
+        let entries = if drafted.drafts.is_empty() { vec![] } else { self.fold(drafted, wish)? };
+        Ok(Verdict::Made(entries, Arc::new(self.ahead.clone())))
     }
 
     /// What a named request made: under way here, or in the journal since `execute` looked.
@@ -165,11 +165,12 @@ impl<W: World> Task<'_, W> {
             .zip(drafts)
             .map(|(count, draft)| draft.at(expected.plus(count), time, wish.actor.clone()))
             .collect();
+        let before = self.ahead.clone();
         let ahead = &mut self.ahead;
         let folded = catch_unwind(AssertUnwindSafe(|| entries.iter().for_each(|entry| ahead.apply(entry))));
         if folded.is_err() {
             tracing::error!(log = self.log.0, "a fold panicked");
-            self.ahead = self.last_decided();
+            self.ahead = before;
             return Err(ExecuteError::Panicked);
         }
         if let Some(Request { id, fingerprint }) = wish.request {
@@ -187,17 +188,6 @@ impl<W: World> Task<'_, W> {
         if let Some(batch) = self.open.back_mut().filter(|batch| !batch.fits(frames, bytes)) {
             batch.world.get_or_insert_with(|| self.ahead.clone());
         }
-    }
-
-    /// `ahead` as it was before the wish that broke it.
-    fn last_decided(&self) -> W {
-        let batches = self.in_flight.iter().map(|flight| &flight.batch).chain(&self.open);
-        let closed = batches.rev().find_map(|batch| batch.world.as_ref());
-        let mut world = closed.map_or_else(|| W::clone(&self.published()), W::clone);
-        if let Some(batch) = self.open.back().filter(|batch| batch.world.is_none()) {
-            batch.entries().for_each(|entry| world.apply(entry));
-        }
-        world
     }
 
     /// Gives the journal what is decided, as far as it may.
@@ -242,8 +232,7 @@ impl<W: World> Task<'_, W> {
         if let Some(world) = world {
             self.publish.send_replace(Arc::new(world));
         }
-        let published = self.published();
-        held.into_iter().for_each(|held| held.answer(&published));
+        held.into_iter().for_each(Held::answer);
     }
 
     /// A batch was refused: what was decided after it was decided on a world that never came to be.

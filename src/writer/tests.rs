@@ -238,7 +238,7 @@ async fn what_is_answered_is_published_and_durable() {
     assert_eq!((executed.world.count, executed.entries.len(), executed.replayed), (2, 2, false));
     assert_eq!(scene.count(), 2);
     assert_eq!(*scene.door.head(LogId(7)).borrow(), 2);
-    assert!(Arc::ptr_eq(&executed.world, &scene.writer.world()));
+    assert_eq!(executed.world, scene.writer.world());
 }
 
 #[tokio::test]
@@ -274,6 +274,24 @@ async fn two_batches_are_with_the_journal_and_the_rest_is_merged_into_one() {
         answer.get().await.unwrap();
     }
     assert_eq!((scene.count(), *scene.door.arrived.borrow()), (10, 3));
+}
+
+#[tokio::test]
+async fn what_joins_a_batch_later_is_no_part_of_an_answer() {
+    let scene = Scene::over(Door::shut());
+    let mut answers = vec![];
+    for _ in 0..5 {
+        answers.push(scene.wish(Count::Up(1, 0), None).await);
+    }
+    scene.door.arrivals(2).await;
+    scene.door.admit();
+    scene.door.arrivals(3).await;
+    scene.door.admit();
+    scene.door.admit();
+    for (before, answer) in answers.into_iter().enumerate() {
+        let executed = answer.get().await.unwrap();
+        assert_eq!(executed.world.count, before as u64 + 1, "the world behind its own entries");
+    }
 }
 
 #[tokio::test]
