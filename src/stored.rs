@@ -1,7 +1,7 @@
 //! Between the domain's entries and the journal's frames.
 
 use taffrail_domain::{Actor, DecodeError, Draft, Entry, Offset, Time};
-use taffrail_journal::{Frame, ReadError, Request, Unsealed};
+use taffrail_journal::{Frame, Header, ReadError, Request, Unsealed};
 
 /// The frame that a draft becomes.
 ///
@@ -44,14 +44,19 @@ pub fn entry(frame: &Frame) -> Result<Entry, DecodeError> {
     )
 }
 
+/// As [`entry`], for a frame that was folded once and must be readable.
+///
+/// # Errors
+/// `Damaged`, naming the offset.
+pub fn readable(frame: &Frame) -> Result<Entry, ReadError> {
+    let Header { log, offset, .. } = &frame.header;
+    entry(frame).map_err(|error| ReadError::Damaged(format!("log {log} offset {offset}: {error}")))
+}
+
 /// The entries that frames hold, in their order.
 ///
 /// # Errors
 /// `Damaged`, naming the first offset whose frame does not decode.
 pub fn entries(frames: &[Frame]) -> Result<Vec<Entry>, ReadError> {
-    let named = |frame: &Frame, error: &DecodeError| {
-        let header = &frame.header;
-        ReadError::Damaged(format!("log {} offset {}: {error}", header.log, header.offset))
-    };
-    frames.iter().map(|frame| entry(frame).map_err(|error| named(frame, &error))).collect()
+    frames.iter().map(readable).collect()
 }

@@ -1,5 +1,6 @@
 //! Reading the past back from the journal.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use taffrail_domain::mission::Mission;
@@ -11,15 +12,54 @@ use super::Taffrail;
 use super::folds::log_id;
 use crate::stored;
 
+/// Offsets that are read at once: no reader holds more of the journal than that, and what it made of it.
+const PAGE_OFFSETS: usize = 128;
+
+/// An entry, and how many bytes its body has in the journal.
+pub(crate) struct Read {
+    pub(crate) entry: Entry,
+    pub(crate) body_bytes: usize,
+}
+
 impl Taffrail {
     /// Reads the entries at these offsets of a log, in the order asked.
     ///
     /// # Errors
     /// If the journal does not give them back whole.
     pub async fn entries_at(&self, log: LogTag, offsets: Vec<Offset>) -> Result<Vec<Entry>, ReadError> {
-        let offsets = offsets.into_iter().map(|offset| offset.0).collect();
-        let frames = self.journal().read_at(log_id(log), offsets).await?;
-        stored::entries(&frames)
+        let mut entries = Vec::with_capacity(offsets.len());
+        self.each_entry(log, offsets, |read| {
+            entries.push(read.entry);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(entries)
+    }
+
+    /// Hands the entries at these offsets of a log to `take`, in the order asked, until it has enough.
+    ///
+    /// # Errors
+    /// If the journal does not give them back whole.
+    pub(crate) async fn each_entry(
+        &self,
+        log: LogTag,
+        offsets: impl IntoIterator<Item = Offset, IntoIter: Send> + Send,
+        mut take: impl FnMut(Read) -> ControlFlow<()> + Send,
+    ) -> Result<(), ReadError> {
+        let mut offsets = offsets.into_iter().map(|offset| offset.0);
+        loop {
+            let page: Vec<u64> = offsets.by_ref().take(PAGE_OFFSETS).collect();
+            if page.is_empty() {
+                return Ok(());
+            }
+            for frame in self.journal().read_at(log_id(log), page).await? {
+                let body_bytes = frame.content.as_ref().map_or(0, |content| content.body.len());
+                let entry = stored::readable(&frame)?;
+                if take(Read { entry, body_bytes }).is_break() {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// The mission's state after `point`: the fold of its changes until then, by the same `apply` that
@@ -39,7 +79,12 @@ impl Taffrail {
             return Ok(Some(Arc::clone(live)));
         }
         let Some(history) = world.state.histories.get(mission) else { return Ok(None) };
-        let entries = self.entries_at(world.log(), history.changes_until(point)).await?;
-        Ok(entries.iter().fold(None, Mission::fold).map(Arc::new))
+        let mut then = None;
+        self.each_entry(world.log(), history.changes_until(point), |read| {
+            then = Mission::fold(then.take(), &read.entry);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(then.map(Arc::new))
     }
 }

@@ -8,8 +8,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use taffrail_domain::roster::Permission;
-use taffrail_domain::{Actor, Command, Entry, LogTag, Offset, UserId, WorkspaceId};
-use taffrail_projections::{WorkspaceWorld, World};
+use taffrail_domain::{Actor, Command, LogTag, UserId, WorkspaceId};
+use taffrail_projections::WorkspaceWorld;
 
 use super::App;
 use super::body::Sent;
@@ -148,17 +148,5 @@ impl<G> Member<G> {
         let actor = Actor::User(self.user.clone());
         let request = sent.request(self.user.as_str());
         Ok(self.writer.execute(Wish { command: command.into(), actor, request }).await?)
-    }
-
-    /// Entries of this workspace's log, read back.
-    pub(super) async fn entries(
-        &self,
-        world: &WorkspaceWorld,
-        offsets: Vec<Offset>,
-    ) -> Result<Vec<Entry>, Problem> {
-        if offsets.is_empty() {
-            return Ok(vec![]);
-        }
-        Ok(self.app.entries_at(world.log(), offsets).await?)
     }
 }

@@ -1,5 +1,7 @@
 //! Checkpoints: bookmark, look back, fork (`journal.md` 5).
 
+use std::ops::ControlFlow;
+
 use axum::Json;
 use axum::extract::Path;
 use axum::response::IntoResponse;
@@ -11,7 +13,7 @@ use taffrail_domain::{
     CheckpointId, CrewId, Entry, EntryId, Event, MissionId, Offset, Rejection, Severity, Text, UserId,
     Workspace, WorkspaceId,
 };
-use taffrail_projections::WorkspaceWorld;
+use taffrail_projections::{WorkspaceWorld, World};
 
 use super::body::Sent;
 use super::caller::Member;
@@ -22,6 +24,7 @@ use super::query::Query;
 use super::state::entry_of_its_life;
 use super::time::{Millis, Seconds};
 use super::written::{Written, first_entry};
+use crate::boot::Read;
 
 const PAGE_DEFAULT: usize = 50;
 const PAGE_MAX: usize = 200;
@@ -61,7 +64,7 @@ struct RestoreView {
     journal_cursor: EntryId,
     warn_divergence: Vec<String>,
     diverged_entries: Vec<DivergedView>,
-    divergence_count: usize,
+    divergence_count: u64,
     divergence_truncated: bool,
 }
 
@@ -158,30 +161,43 @@ pub(super) async fn restore_checkpoint(
     sent: Sent,
 ) -> Result<impl IntoResponse, Problem> {
     let done = member.execute(CheckpointCommand::Restore { checkpoint: id.clone() }, &sent).await?;
-    let decided_at = first_entry(&done)?.offset;
+    let decision = first_entry(&done)?;
+    let divergence_count = divergence_count(decision).ok_or_else(Problem::internal)?;
     let checkpoint = done.world.state.checkpoint(&id)?;
-    let diverged = divergence(&done.world, checkpoint, decided_at);
-    let divergence_count = diverged.len();
-    let listed = diverged.into_iter().take(DIVERGENCE_LISTED_MAX).collect();
-    let entries = member.entries(&done.world, listed).await?;
-    let diverged_entries: Vec<_> =
-        entries.iter().filter_map(|entry| DivergedView::of(entry, &done.world)).collect();
+    let listed = divergence(&done.world, checkpoint, decision.offset);
+    let mut diverged_entries = vec![];
+    let take = |read: Read| {
+        diverged_entries.extend(DivergedView::of(&read.entry, &done.world));
+        ControlFlow::Continue(())
+    };
+    member.app.each_entry(done.world.log(), listed, take).await?;
     let view = RestoreView {
         journal_cursor: checkpoint.cursor,
         checkpoint: CheckpointView::of(checkpoint, &member.id),
         warn_divergence: diverged_entries.iter().map(DivergedView::as_warning).collect(),
         diverged_entries,
         divergence_count,
-        divergence_truncated: divergence_count > DIVERGENCE_LISTED_MAX,
+        divergence_truncated: divergence_count > DIVERGENCE_LISTED_MAX as u64,
     };
     Ok(Written::ok(&done, view))
 }
 
-/// What had diverged when the restore was decided, however much later it is read: oldest first.
+/// How much had diverged, as the restore itself says.
+fn divergence_count(restored: &Entry) -> Option<u64> {
+    match &restored.event {
+        Some(Event::Checkpoint(CheckpointEvent::CheckpointRestored(restored))) => {
+            Some(restored.divergence_count)
+        }
+        _ => None,
+    }
+}
+
+/// What of it is listed, oldest first: what stood there when the restore was decided, however much
+/// later it is read.
 fn divergence(world: &WorkspaceWorld, checkpoint: &Checkpoint, decided_at: Offset) -> Vec<Offset> {
     let history = world.state.histories.get(&checkpoint.mission_id);
     let after = history.into_iter().flat_map(|history| history.divergence(checkpoint.diverges_after));
-    after.take_while(|offset| *offset < decided_at).collect()
+    after.take_while(|offset| *offset < decided_at).take(DIVERGENCE_LISTED_MAX).collect()
 }
 
 /// `POST /api/v1/checkpoints/{checkpoint}/fork`

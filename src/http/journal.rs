@@ -1,5 +1,7 @@
 //! The journal: list, count, one entry (`journal.md` 2.1, 3.1–3.3).
 
+use std::ops::ControlFlow;
+
 use axum::Json;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
@@ -16,10 +18,14 @@ use super::gate::ReadJournal;
 use super::problem::Problem;
 use super::query::Query;
 use super::time::{self, Millis};
+use crate::boot::Read;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: i64 = 500;
 const SEARCH_BYTES_MAX: usize = 200;
+/// Bodies that one page reads. The entry that reaches it is the page's last: `next_cursor` is then set
+/// although the page is not full. One large entry is always shown, so every page moves on.
+const PAGE_BYTES_MAX: usize = 8 << 20;
 
 /// An entry on the wire: what is empty is left out.
 #[derive(Serialize)]
@@ -64,14 +70,32 @@ pub(super) async fn list_entries(member: Member<ReadJournal>, query: Query) -> R
     go_on_behind(cursor(&query, &world)?, order, &mut filter);
     let limit = limit(&query)?;
     let offsets = world.timeline.select(&filter, order, limit, &world.state);
-    let entries = member.entries(&world, offsets).await?;
+    let (entries, reached_the_budget) = page(&member, &world, offsets).await?;
     // A full page may have a next one; only reading it tells.
-    let last = entries.last().filter(|_| entries.len() == limit);
+    let last = entries.last().filter(|_| entries.len() == limit || reached_the_budget);
     let next_cursor = last.map(|last| format!("{}|{}", Millis(last.time), world.entry_id(last.offset)));
     let views: Vec<_> = entries.iter().filter_map(|entry| EntryView::of(entry, &world, &member.id)).collect();
     let count = views.len();
     let page = PageView { entries: views, next_cursor: next_cursor.unwrap_or_default(), count };
     Ok(Json(page).into_response())
+}
+
+/// The entries of one page as far as the budget goes, and whether it ended there. The public sees no
+/// events: they are not kept.
+async fn page(
+    member: &Member<ReadJournal>,
+    world: &WorkspaceWorld,
+    offsets: Vec<Offset>,
+) -> Result<(Vec<Entry>, bool), Problem> {
+    let mut entries = Vec::with_capacity(offsets.len());
+    let mut bytes = 0;
+    let take = |read: Read| {
+        bytes += read.body_bytes;
+        entries.push(Entry { event: None, ..read.entry });
+        if bytes < PAGE_BYTES_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    };
+    member.app.each_entry(world.log(), offsets, take).await?;
+    Ok((entries, bytes >= PAGE_BYTES_MAX))
 }
 
 /// `GET /api/v1/journal/count`: the same filters; where a page would begin does not matter.
@@ -88,7 +112,7 @@ pub(super) async fn get_entry(
 ) -> Result<Response, Problem> {
     let world = member.world();
     let offset = public_offset(&world, &entry)?;
-    let entries = member.entries(&world, vec![offset]).await?;
+    let entries = member.app.entries_at(world.log(), vec![offset]).await?;
     let view = entries.first().and_then(|entry| EntryView::of(entry, &world, &member.id));
     Ok(Json(view.ok_or_else(Problem::internal)?).into_response())
 }

@@ -3,6 +3,7 @@
 
 mod access;
 mod accounts;
+mod bounds;
 mod checkpoints;
 mod faults;
 mod journal;
@@ -14,3 +15,4 @@ mod roster;
 mod server;
 mod state;
 mod tasks;
+mod watched;

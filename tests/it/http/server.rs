@@ -12,7 +12,7 @@ use taffrail::writer::Wish;
 use taffrail_domain::instance::{InstanceCommand, NewUser, NewWorkspace};
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::{Actor, UserId, WorkspaceId};
-use taffrail_journal::{Journal, MemoryJournal};
+use taffrail_journal::Journal;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -129,8 +129,8 @@ impl Server {
         Self::empty().await.bootstrapped().await
     }
 
-    /// The same on a journal in memory, which can be made to fail.
-    pub(super) async fn begin_on(journal: &Arc<MemoryJournal>) -> Self {
+    /// The same on a journal of the test's own.
+    pub(super) async fn begin_on(journal: &Arc<impl Journal>) -> Self {
         let data = TempDir::new().unwrap();
         let journal: Arc<dyn Journal> = Arc::clone(journal) as _;
         let app = Taffrail::open_on(Options::new(data.path()), journal).await.unwrap();
