@@ -1,6 +1,7 @@
 //! The journal: list, count, one entry (`journal.md` 2.1, 3.1–3.3).
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::Path;
@@ -12,6 +13,7 @@ use taffrail_domain::{
     Severity, WorkspaceId,
 };
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
+use tokio::task::spawn_blocking;
 
 use super::caller::Member;
 use super::gate::ReadJournal;
@@ -69,7 +71,8 @@ pub(super) async fn list_entries(member: Member<ReadJournal>, query: Query) -> R
     let order = order(&query)?;
     go_on_behind(cursor(&query, &world)?, order, &mut filter);
     let limit = limit(&query)?;
-    let offsets = world.timeline.select(&filter, order, limit, &world.state);
+    let select = move |world: &WorkspaceWorld| world.timeline.select(&filter, order, limit, &world.state);
+    let offsets = scan(&world, select).await?;
     let (entries, reached_the_budget) = page(&member, &world, offsets).await?;
     // A full page may have a next one; only reading it tells.
     let last = entries.last().filter(|_| entries.len() == limit || reached_the_budget);
@@ -102,7 +105,21 @@ async fn page(
 pub(super) async fn count_entries(member: Member<ReadJournal>, query: Query) -> Result<Json<Value>, Problem> {
     let world = member.world();
     let filter = filter(&query, &world)?;
-    Ok(Json(json!({ "total": world.timeline.count(&filter, &world.state) })))
+    let total = scan(&world, move |world| world.timeline.count(&filter, &world.state)).await?;
+    Ok(Json(json!({ "total": total })))
+}
+
+/// Looks through the timeline off the runtime: where no posting list serves a filter, every row of the
+/// log is looked at.
+async fn scan<T: Send + 'static>(
+    world: &Arc<WorkspaceWorld>,
+    look: impl FnOnce(&WorkspaceWorld) -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let world = Arc::clone(world);
+    spawn_blocking(move || look(&world)).await.map_err(|error| {
+        tracing::error!(%error, "a scan of the journal panicked");
+        Problem::internal()
+    })
 }
 
 /// `GET /api/v1/journal/{entry}`

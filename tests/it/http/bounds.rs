@@ -1,6 +1,12 @@
-//! What one request may hold of the journal.
+//! What one request may hold of the journal, and of the runtime.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use serde_json::{Value, json};
+use tokio::runtime::Builder;
+use tokio::task::spawn_blocking;
 
 use super::server::{OnMission, Server};
 use super::watched::Watched;
@@ -70,4 +76,28 @@ async fn a_page_of_large_entries_ends_early_and_says_where_to_go_on() {
     assert_eq!(pages, [11, 2]);
     seen.dedup();
     assert_eq!(seen.len(), 13);
+}
+
+/// Goes on with it once, without waiting.
+fn once<T>(asking: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    asking.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn a_scan_of_the_journal_leaves_the_runtime_to_others() {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let server = Server::begin_on(&Watched::new()).await;
+        // The one thread beside the runtime is taken: what needs it cannot be done at once.
+        let (done, wait) = std::sync::mpsc::channel::<()>();
+        let taken = spawn_blocking(move || wait.recv());
+        let mut count = pin!(server.get("/api/v1/journal/count?severity=error").send());
+        let mut list = pin!(server.get("/api/v1/journal?severity=error").send());
+        assert!(once(pin!(server.get("/api/v1/crews").send())).is_ready());
+        assert!(once(count.as_mut()).is_pending() && once(list.as_mut()).is_pending());
+        drop(done);
+        taken.await.unwrap().unwrap_err();
+        assert_eq!(count.await.expect(200)["total"], 0);
+        assert_eq!(list.await.expect(200)["count"], 0);
+    });
 }
