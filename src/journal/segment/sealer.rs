@@ -12,6 +12,9 @@ use super::shared::Shared;
 use crate::seal::Sealer;
 use crate::{AppendError, LogId, Position, Unsealed};
 
+/// Batches after which a round ends, however many more are waiting.
+const ROUND_BATCHES_MAX: usize = 256;
+
 /// A batch on its way.
 pub(crate) struct Batch {
     pub(crate) log: LogId,
@@ -40,11 +43,13 @@ impl Sealing {
     /// Works until nobody can append any more.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Batch>) {
         while let Some(first) = queue.blocking_recv() {
-            // Asked once per round: what was let in finds its place in the prepared segment.
-            let has_room = self.shared.room.has_room();
-            self.take_in(first, has_room);
-            while let Ok(next) = queue.try_recv() {
-                self.take_in(next, has_room);
+            // Room is asked for once per round; a no is asked again, for it may be over by now.
+            let mut has_room = false;
+            let mut next = Some(first);
+            for _ in 0..ROUND_BATCHES_MAX {
+                let Some(batch) = next.take().or_else(|| queue.try_recv().ok()) else { break };
+                has_room = has_room || self.shared.room.has_room();
+                self.take_in(batch, has_room);
             }
             self.pipe.hand_over();
         }
