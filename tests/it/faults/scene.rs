@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use crate::program::{Account, Client, Data, Ended, Program};
+use crate::program::{Account, Client, Data, Ended, Program, eventually};
 
 /// Bytes before a segment's first group.
 const HEADER_BYTES: usize = 4096;
@@ -82,11 +82,12 @@ impl Scene {
         copy
     }
 
-    /// A copy whose last group the shelf never saw, and what was true before that group.
+    /// A copy whose last group the shelf never saw; the scene is from before that group.
     pub(super) async fn with_an_unshelved_group(&self) -> Data {
         let copy = self.without_shelf();
         let program = Program::start(copy.path());
         self.client(&program).mission(&self.crew, &self.lead, "The last group").await;
+        eventually("the next segment is prepared", || copy.segments().len() > copy.used_segments().len());
         program.kill();
         copy.remove("shelf");
         copy

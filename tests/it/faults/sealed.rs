@@ -13,8 +13,8 @@ const HURT: usize = 2;
 type Hurt = (&'static str, fn(&Path), &'static str);
 
 const HURTS: [Hurt; 6] = [
-    ("missing", |path| fs::remove_file(path).unwrap(), "byte 0"),
-    ("emptied", |path| fs::write(path, b"").unwrap(), "byte 0"),
+    ("missing", |path| fs::remove_file(path).unwrap(), "missing"),
+    ("emptied", |path| fs::write(path, b"").unwrap(), "empty"),
     ("header flipped", |path| hurt(path, |bytes| flip(&mut bytes[..70])), "byte "),
     ("group flipped", |path| hurt(path, |bytes| flip_first_group(bytes)), "byte 4096"),
     ("zeroed", |path| hurt(path, |bytes| bytes.fill(0)), "byte "),

@@ -40,8 +40,19 @@ async fn a_last_group_that_nobody_else_holds_is_cut_like_a_torn_one() {
         assert_eq!(starts.len(), 2, "one group stands alone there");
         hurt(&path, |bytes| how(bytes, last_group(&starts)));
         println!("{name}");
-        scene.nothing_is_lost(&data).await;
+        // The scene is from before that group.
+        scene.nothing_is_lost(&data).await.assert_repaired("a torn group was cut at byte 4096");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_segment_that_is_missing_stops_the_start_once_the_next_one_is_prepared() {
+    let scene = Scene::shared().await;
+    let data = scene.with_an_unshelved_group().await;
+    let (path, _) = last_segment(&data);
+    let number = data.used_segments().len();
+    fs::remove_file(path).unwrap();
+    assert_refused(&data, &[&format!("segment {number} "), "byte 0", "it must have been there"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,9 +49,10 @@ impl Data {
         self.path().join(name)
     }
 
-    /// All segments, oldest first.
+    /// All segments, oldest first; not one that is still being prepared.
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
-        files(&self.join("segments"))
+        let is_whole = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "segment");
+        files(&self.join("segments")).into_iter().filter(is_whole).collect()
     }
 
     /// The segments that hold something: the last may be only prepared.
