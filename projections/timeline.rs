@@ -314,3 +314,57 @@ impl Matcher {
             && any(self.priorities.as_ref(), &row.priority)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use taffrail_domain::Actor;
+
+    use super::*;
+
+    /// Entries of two runs and one of none; the second run is known by its actor only.
+    fn runs() -> Timeline {
+        let mut timeline = Timeline::default();
+        for (offset, trace, actor) in
+            [(1, Some("run1"), "ada"), (2, None, "run2"), (3, None, "ada"), (4, Some("run1"), "eve")]
+        {
+            let face = Face {
+                trace_id: trace.map(Text::from),
+                actor_id: Some(actor.into()),
+                ..Face::new("run.started", &Actor::System, "run", "")
+            };
+            let (offset, time, subject) = (Offset(offset), Time(offset), "run".into());
+            timeline.apply(&Entry {
+                offset,
+                time,
+                subject,
+                actor: Actor::System,
+                event: None,
+                face: Some(face),
+            });
+        }
+        timeline
+    }
+
+    fn found(filter: &Filter) -> Vec<u64> {
+        let (timeline, state) = (runs(), Workspace::default());
+        let offsets = timeline.select(filter, Order::NewestFirst, 10, &state);
+        assert_eq!(timeline.count(filter, &state), offsets.len() as u64);
+        offsets.into_iter().map(|offset| offset.0).collect()
+    }
+
+    #[test]
+    fn a_trace_is_found_by_its_postings_within_the_range_asked() {
+        let trace = |id: &str| Filter { trace: Some(id.into()), ..Filter::default() };
+        assert_eq!(found(&trace("run1")), [4, 1]);
+        assert_eq!(found(&Filter { after: Some(Offset(1)), ..trace("run1") }), [4]);
+        assert_eq!(found(&Filter { before: Some(Offset(4)), ..trace("run1") }), [1]);
+        assert_eq!(found(&trace("run2")), [0; 0]);
+    }
+
+    #[test]
+    fn a_run_is_found_as_trace_and_as_actor() {
+        let run = |id: &str| Filter { run: Some(id.into()), ..Filter::default() };
+        assert_eq!((found(&run("run1")), found(&run("run2"))), (vec![4, 1], vec![2]));
+        assert_eq!(found(&run("run3")), [0; 0]);
+    }
+}

@@ -1,6 +1,7 @@
 //! The instance: users, CLI tokens and the registry of workspaces. One log, tag 0.
 //!
-//! What may have to be forgotten alone (names, e-mails, hashes) is in the vault, never here.
+//! What may have to be forgotten alone (people's names, e-mails, hashes) is in the vault, not here; a
+//! workspace's name and slug are facts of the workspace, even where bootstrap made them from a person's.
 
 mod apply;
 mod command;

@@ -5,10 +5,11 @@ use proptest::sample::Index;
 use serde_json::{Value, json};
 use taffrail_domain::checkpoint::{CheckpointEvent, Snapshot};
 use taffrail_domain::mission::{Mission, Status, TaskStatus};
-use taffrail_domain::{Entry, Event, Offset};
+use taffrail_domain::{AgentId, CrewId, Entry, Event, Offset};
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 
 use super::history::History;
+use crate::stories::kit::{CREW, OTHER_CREW};
 
 type Checked = Result<(), TestCaseError>;
 
@@ -104,14 +105,16 @@ fn normal_form(mission: &Mission, prefix: &str) -> Value {
 
 pub(crate) fn board_equals_a_recount(history: &History) -> Checked {
     let world = history.world();
-    let crew = crate::stories::kit::crew();
+    let crews = [None, Some(CrewId::from(CREW)), Some(CrewId::from(OTHER_CREW))];
     for status in Status::ALL.iter().copied().map(Some).chain([None]) {
-        let mut expected: Vec<_> = world.state.missions.values().collect();
-        expected.retain(|mission| status.is_none_or(|status| mission.status == status));
-        expected.sort_by_key(|mission| std::cmp::Reverse(mission.born));
-        let expected: Vec<_> = expected.into_iter().map(|mission| &mission.id).collect();
-        prop_assert_eq!(world.board.missions(None, status).collect::<Vec<_>>(), expected.clone());
-        prop_assert_eq!(world.board.missions(Some(&crew), status).collect::<Vec<_>>(), expected);
+        for crew in &crews {
+            let mut expected: Vec<_> = world.state.missions.values().collect();
+            expected.retain(|mission| status.is_none_or(|status| mission.status == status));
+            expected.retain(|mission| crew.as_ref().is_none_or(|crew| mission.crew_id == *crew));
+            expected.sort_by_key(|mission| std::cmp::Reverse(mission.born));
+            let expected: Vec<_> = expected.into_iter().map(|mission| &mission.id).collect();
+            prop_assert_eq!(world.board.missions(crew.as_ref(), status).collect::<Vec<_>>(), expected);
+        }
     }
     for mission in world.state.histories.keys() {
         let mut expected: Vec<_> = world.state.checkpoints.values().collect();
@@ -135,6 +138,10 @@ pub(crate) fn timeline_equals_a_scan(history: &History) -> Checked {
     filters.push(Filter { types: types.clone(), ..Filter::default() });
     filters.push(Filter { types_excluded: types, ..Filter::default() });
     filters.push(Filter { severities: vec!["warn".into()], ..Filter::default() });
+    filters.push(Filter { severities: vec!["shout".into()], ..Filter::default() });
+    filters.push(Filter { actor_types: vec!["user".into()], ..Filter::default() });
+    filters.push(Filter { crews: vec![OTHER_CREW.into(), "nowhere".into()], ..Filter::default() });
+    filters.push(Filter { agents: vec!["worker".into()], ..Filter::default() });
     if let Some(middle) = history.entries.get(history.entries.len() / 2) {
         filters.push(Filter { after: Some(middle.offset), ..Filter::default() });
         filters.push(Filter { before: Some(middle.offset), ..Filter::default() });
@@ -160,9 +167,13 @@ pub(crate) fn timeline_equals_a_scan(history: &History) -> Checked {
 fn passes(entry: &Entry, filter: &Filter) -> bool {
     let Some(face) = &entry.face else { return false };
     let listed = |list: &[String], word: &str| list.iter().any(|item| item == word);
+    let names = |list: &[String], id: Option<&str>| id.is_some_and(|id| listed(list, id));
     (filter.types.is_empty() || listed(&filter.types, &face.entry_type))
         && !listed(&filter.types_excluded, &face.entry_type)
         && (filter.severities.is_empty() || listed(&filter.severities, face.severity.as_str()))
+        && (filter.actor_types.is_empty() || listed(&filter.actor_types, face.actor_type.as_str()))
+        && (filter.crews.is_empty() || names(&filter.crews, face.crew_id.as_ref().map(CrewId::as_str)))
+        && (filter.agents.is_empty() || names(&filter.agents, face.agent_id.as_ref().map(AgentId::as_str)))
         && filter
             .mission
             .as_deref()

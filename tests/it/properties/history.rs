@@ -8,16 +8,18 @@ use taffrail_domain::checkpoint::{AsOf, CheckpointCommand, CheckpointDraft};
 use taffrail_domain::mission::{
     Mission, MissionCommand, MissionDraft, MissionPatch, Status, TaskDraft, TaskPatch, TaskStatus,
 };
-use taffrail_domain::roster::{Role, RosterCommand};
-use taffrail_domain::{CheckpointId, Command, Context, Entry, MissionId, Offset, Rejection, TaskId, Time};
+use taffrail_domain::roster::{AgentPatch, CrewPatch, Role, RosterCommand};
+use taffrail_domain::{
+    CheckpointId, Command, Context, CrewId, Entry, MissionId, Offset, Rejection, TaskId, Time,
+};
 use taffrail_projections::{WorkspaceWorld, World};
 
-use crate::stories::kit::{CREW, Counter, LEAD, LOG, WORKER, crew, member, stage};
+use crate::stories::kit::{CREW, Counter, LEAD, LOG, OTHER_CREW, OTHER_LEAD, WORKER, member, stage};
 
 /// A wish before it is known what there is to wish about: indexes pick from what exists.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
-    CreateMission,
+    CreateMission(bool),
     PatchMission(Index, Option<Status>, bool),
     DeleteMission(Index),
     Start(Index),
@@ -29,7 +31,9 @@ pub(crate) enum Wish {
     Restore(Index),
     Fork(Index),
     DeleteCheckpoint(Index),
-    DeleteCrew,
+    Promote(bool),
+    RenameCrew(bool),
+    DeleteCrew(bool),
 }
 
 pub(crate) fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
@@ -38,7 +42,7 @@ pub(crate) fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
     let status = prop::option::of(prop::sample::select(Status::ALL));
     let task_status = || prop::option::of(prop::sample::select(TaskStatus::ALL));
     let wish = prop_oneof![
-        4 => Just(Wish::CreateMission),
+        4 => any::<bool>().prop_map(Wish::CreateMission),
         4 => (i(), status, any::<bool>()).prop_map(|(m, s, edit)| Wish::PatchMission(m, s, edit)),
         1 => i().prop_map(Wish::DeleteMission),
         4 => i().prop_map(Wish::Start),
@@ -51,7 +55,9 @@ pub(crate) fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
         3 => i().prop_map(Wish::Restore),
         4 => i().prop_map(Wish::Fork),
         1 => i().prop_map(Wish::DeleteCheckpoint),
-        1 => Just(Wish::DeleteCrew),
+        1 => any::<bool>().prop_map(Wish::Promote),
+        1 => any::<bool>().prop_map(Wish::RenameCrew),
+        1 => any::<bool>().prop_map(Wish::DeleteCrew),
     ];
     prop::collection::vec(wish, 0..70)
 }
@@ -135,14 +141,14 @@ impl History {
     fn command(&self, wish: &Wish) -> Option<Command> {
         let world = self.world();
         Some(match wish {
-            Wish::CreateMission => {
+            Wish::CreateMission(other) => {
                 let draft = MissionDraft {
                     title: Some("Mission".into()),
                     description: Some("What for".into()),
-                    lead_agent_id: Some(LEAD.into()),
+                    lead_agent_id: Some(if *other { OTHER_LEAD } else { LEAD }.into()),
                     workflow_template: None,
                 };
-                MissionCommand::Create { crew: CREW.into(), draft }.into()
+                MissionCommand::Create { crew: one_of_two(*other), draft }.into()
             }
             Wish::PatchMission(index, status, edit) => {
                 let patch = MissionPatch {
@@ -151,13 +157,16 @@ impl History {
                     status: status.map(|status| status.to_string()),
                     ..MissionPatch::default()
                 };
-                MissionCommand::Update { crew: crew(), mission: self.mission(*index)?, patch }.into()
+                let mission = self.mission(*index)?;
+                MissionCommand::Update { crew: self.crew(&mission), mission, patch }.into()
             }
             Wish::DeleteMission(index) => {
-                MissionCommand::Delete { crew: crew(), mission: self.mission(*index)? }.into()
+                let mission = self.mission(*index)?;
+                MissionCommand::Delete { crew: self.crew(&mission), mission }.into()
             }
             Wish::Start(index) => {
-                MissionCommand::Start { crew: crew(), mission: self.mission(*index)?, seen: None }.into()
+                let mission = self.mission(*index)?;
+                MissionCommand::Start { crew: self.crew(&mission), mission, seen: None }.into()
             }
             Wish::AddTask(index, needs, order) => {
                 let mission = self.mission(*index)?;
@@ -169,7 +178,7 @@ impl History {
                     assigned_agent_id: Some(WORKER.into()),
                     ..TaskDraft::default()
                 };
-                MissionCommand::AddTask { crew: crew(), mission, draft: Ok(draft) }.into()
+                MissionCommand::AddTask { crew: self.crew(&mission), mission, draft: Ok(draft) }.into()
             }
             Wish::PatchTask(index, task, status, edit) => {
                 let mission = self.mission(*index)?;
@@ -181,7 +190,7 @@ impl History {
                     ..TaskPatch::default()
                 };
                 let task = self.task(&mission, *task)?;
-                MissionCommand::UpdateTask { crew: crew(), mission, task, patch }.into()
+                MissionCommand::UpdateTask { crew: self.crew(&mission), mission, task, patch }.into()
             }
             Wish::Depend(index, task, needs) => {
                 let mission = self.mission(*index)?;
@@ -189,7 +198,7 @@ impl History {
                 let depends_on = Some(serde_json::to_string(&needs).expect("a list of texts"));
                 let patch = TaskPatch { depends_on, ..TaskPatch::default() };
                 let task = self.task(&mission, *task)?;
-                MissionCommand::UpdateTask { crew: crew(), mission, task, patch }.into()
+                MissionCommand::UpdateTask { crew: self.crew(&mission), mission, task, patch }.into()
             }
             Wish::Bookmark(index) => {
                 let draft = Ok(CheckpointDraft::default());
@@ -208,7 +217,17 @@ impl History {
             Wish::DeleteCheckpoint(index) => {
                 CheckpointCommand::Delete { checkpoint: self.checkpoint(*index)? }.into()
             }
-            Wish::DeleteCrew => RosterCommand::DeleteCrew { crew: crew() }.into(),
+            Wish::Promote(worker) => {
+                let patch = AgentPatch { agent_role: Some("LEAD".into()), ..AgentPatch::default() };
+                let agent = if *worker { WORKER } else { LEAD }.into();
+                RosterCommand::UpdateAgent { agent, patch }.into()
+            }
+            Wish::RenameCrew(other) => {
+                let name = Some(format!("Crew {}", world.head()));
+                let patch = CrewPatch { name, ..CrewPatch::default() };
+                RosterCommand::UpdateCrew { crew: one_of_two(*other), patch }.into()
+            }
+            Wish::DeleteCrew(other) => RosterCommand::DeleteCrew { crew: one_of_two(*other) }.into(),
         })
     }
 
@@ -222,6 +241,10 @@ impl History {
         Some(CheckpointCommand::Create { mission, draft: Ok(draft), at })
     }
 
+    fn crew(&self, mission: &MissionId) -> CrewId {
+        self.world().state.missions[mission].crew_id.clone()
+    }
+
     fn mission(&self, index: Index) -> Option<MissionId> {
         pick(self.world().state.missions.keys(), index)
     }
@@ -233,6 +256,10 @@ impl History {
     fn checkpoint(&self, index: Index) -> Option<CheckpointId> {
         pick(self.world().state.checkpoints.keys(), index)
     }
+}
+
+fn one_of_two(other: bool) -> CrewId {
+    if other { OTHER_CREW } else { CREW }.into()
 }
 
 fn pick<'a, T: Clone + 'a>(from: impl Iterator<Item = &'a T>, index: Index) -> Option<T> {

@@ -196,7 +196,7 @@ fn a_forks_checkpoint_keeps_the_cursor_and_starts_without_drift() {
 fn the_hashes_are_frozen() {
     let world = given(underway()).world;
     let mission = &world.state.missions[&mission()];
-    assert_eq!(mission.state_hash(), "h1:704ffb2220af1b05aafa576c822f43c8507b17b16f7732061c173d7284c04502");
+    assert_eq!(mission.state_hash(), "h1:d2c44022c09c672ad873ca21d7fad7b5f5486f39d58e2585a080c3a2b6e01d0d");
     assert_eq!(mission.fork_hash(), "h1:46851b95b56403f8bed3ebb042e8754f5000899134faeda862a2cff84a83be57");
 }
 

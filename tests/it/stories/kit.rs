@@ -1,4 +1,5 @@
-//! The stage of every story: one workspace with a member of each role, a crew, its LEAD and a worker.
+//! The stage of every story: one workspace with a member of each role, a crew, its LEAD and a worker,
+//! and another crew with a LEAD of its own.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,7 +17,9 @@ use taffrail_domain::{
 use taffrail_projections::{WorkspaceWorld, World};
 
 pub(crate) const CREW: &str = "crew";
+pub(crate) const OTHER_CREW: &str = "other-crew";
 pub(crate) const LEAD: &str = "lead";
+pub(crate) const OTHER_LEAD: &str = "other-lead";
 pub(crate) const WORKER: &str = "worker";
 pub(crate) const MISSION: &str = "mission";
 pub(crate) const LOG: LogTag = LogTag(1);
@@ -64,19 +67,22 @@ pub(crate) fn stage() -> WorkspaceWorld {
         let added = MemberAdded { member_id: format!("member-{id}").into(), role: *role };
         drafts.push(Draft::internal(id, added));
     }
-    let facts = CrewFacts { name: "Platform".into(), slug: "platform".into(), ..CrewFacts::default() };
-    drafts.push(Draft::internal(CREW, CrewCreated { crew: facts.into() }));
-    drafts.push(agent(LEAD, AgentRole::Lead));
-    drafts.push(agent(WORKER, AgentRole::Agent));
+    for (id, lead) in [(CREW, LEAD), (OTHER_CREW, OTHER_LEAD)] {
+        let slug = if id == CREW { "platform" } else { id };
+        let facts = CrewFacts { name: "Platform".into(), slug: slug.into(), ..CrewFacts::default() };
+        drafts.push(Draft::internal(id, CrewCreated { crew: facts.into() }));
+        drafts.push(agent(lead, id, AgentRole::Lead));
+    }
+    drafts.push(agent(WORKER, CREW, AgentRole::Agent));
     drafts.into_iter().for_each(|draft| fold(&mut world, draft));
     world
 }
 
-fn agent(id: &str, agent_role: AgentRole) -> Draft {
+fn agent(id: &str, crew: &str, agent_role: AgentRole) -> Draft {
     let facts = AgentFacts {
         name: id.into(),
         slug: id.into(),
-        crew_id: Some(crew()),
+        crew_id: Some(crew.into()),
         agent_role,
         lead_mode: (agent_role == AgentRole::Lead).then(|| "active".into()),
         ..AgentFacts::default()

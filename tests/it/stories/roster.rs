@@ -91,8 +91,9 @@ fn a_deleted_crews_slug_is_free_again_and_its_agents_are_gone() {
     assert!(world.state.roster.live_crew(CREW).is_none());
     assert!(world.state.roster.live_agent(LEAD).is_none());
     assert!(world.state.roster.agents.contains_key(LEAD), "history still names it");
-    assert!(world.state.roster.crew_slugs.is_empty() && world.state.roster.agent_slugs.is_empty());
-    assert!(world.state.roster.leads.is_empty());
+    let roster = &world.state.roster;
+    assert_eq!((roster.crew_slugs.len(), roster.agent_slugs.len(), roster.leads.len()), (1, 1, 1));
+    assert_eq!(roster.agents_in(&CREW.into()).count(), 0);
 }
 
 #[test]
@@ -116,7 +117,7 @@ fn promoting_an_agent_demotes_the_present_lead_in_the_same_batch() {
 fn a_demoted_lead_leaves_the_crew_without_one() {
     let patch = AgentPatch { agent_role: Some("AGENT".into()), ..AgentPatch::default() };
     let world = given([]).when(RosterCommand::UpdateAgent { agent: LEAD.into(), patch }).world();
-    assert!(world.state.roster.leads.is_empty());
+    assert!(!world.state.roster.leads.contains_key(CREW));
 }
 
 #[test]
