@@ -17,6 +17,7 @@ use super::freshness;
 use super::gate::{Gate, Unnamed};
 use super::problem::Problem;
 use super::query::Query;
+use super::repeat;
 use super::scope::{Powers, Verb};
 use crate::boot::Session;
 use crate::writer::{Executed, Wish, Writer};
@@ -139,7 +140,8 @@ impl<G> Member<G> {
         self.writer.world()
     }
 
-    /// Runs a command as this caller, under the name that the request gave it.
+    /// Runs a command as this caller, under the name that the request gave it. What it made or changed
+    /// stands in the world it answers with.
     pub(super) async fn execute(
         &self,
         command: impl Into<Command>,
@@ -147,6 +149,7 @@ impl<G> Member<G> {
     ) -> Result<Executed<WorkspaceWorld>, Problem> {
         let actor = Actor::User(self.user.clone());
         let request = sent.request(self.user.as_str());
-        Ok(self.writer.execute(Wish { command: command.into(), actor, request }).await?)
+        let done = self.writer.execute(Wish { command: command.into(), actor, request }).await?;
+        Ok(repeat::with_what_is_gone(&self.app, done).await?)
     }
 }

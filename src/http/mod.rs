@@ -18,6 +18,7 @@ mod missions;
 mod pipeline;
 mod problem;
 mod query;
+mod repeat;
 mod scope;
 mod state;
 mod tasks;

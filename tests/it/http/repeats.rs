@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use taffrail_domain::roster::Role;
 
-use super::server::Server;
+use super::server::{Reply, Server};
 
 const KEY: &str = "idempotency-key";
 
@@ -51,6 +51,57 @@ async fn every_sort_of_write_can_be_repeated() {
     again("PATCH", &format!("/api/v1/agents/{}", mission.lead), json!({ "name": "New name" })).await;
     again("DELETE", &format!("/api/v1/agents/{}", mission.lead), json!({})).await;
     again("DELETE", &format!("/api/v1/crews/{}", mission.crew), json!({})).await;
+}
+
+/// Sends a write under a name made of it.
+async fn named(server: &Server, (method, path, body): &(&str, String, Value)) -> Reply {
+    let name = format!("{method}:{path}").replace('/', "-");
+    server.ask(method.parse().unwrap(), path).header(KEY, name).json(body.clone()).send().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_answers_as_the_first_time_when_its_resource_is_gone() {
+    let server = Server::begin().await;
+    let mission = server.mission("gone").await;
+    let task = mission.task("a", &[]).await;
+    let checkpoint = mission.checkpoint("x").await["id"].as_str().unwrap().to_owned();
+    let worker = json!({ "name": "Worker", "slug": "gone-worker", "crew_id": mission.crew });
+    let another = json!({ "title": "Another", "lead_agent_id": mission.lead });
+    let writes = [
+        ("POST", "/api/v1/crews".into(), json!({ "name": "Brief", "slug": "brief" })),
+        ("PATCH", format!("/api/v1/crews/{}", mission.crew), json!({ "name": "Renamed" })),
+        ("POST", "/api/v1/agents".into(), worker),
+        ("PATCH", format!("/api/v1/agents/{}", mission.lead), json!({ "name": "Renamed" })),
+        ("POST", format!("/api/v1/crews/{}/missions", mission.crew), another),
+        ("PATCH", mission.path(), json!({ "title": "Renamed" })),
+        ("POST", format!("{}/start", mission.path()), json!({})),
+        ("POST", format!("{}/tasks", mission.path()), json!({ "title": "Another" })),
+        ("PATCH", format!("{}/tasks/{task}", mission.path()), json!({ "title": "Renamed" })),
+        ("POST", mission.checkpoints(), json!({ "label": "another" })),
+        ("POST", format!("/api/v1/checkpoints/{checkpoint}/restore"), json!({})),
+        ("POST", format!("/api/v1/checkpoints/{checkpoint}/fork"), json!({})),
+    ];
+    let mut first = vec![];
+    for write in &writes {
+        first.push(named(&server, write).await);
+    }
+    mission.change(json!({ "title": "Later" })).await.expect(200);
+    let brief = format!("/api/v1/crews/{}", first[0].text("id"));
+    let checkpoint = format!("/api/v1/checkpoints/{checkpoint}");
+    let another = format!("/api/v1/crews/{}/missions/{}", mission.crew, first[4].text("id"));
+    for gone in [brief, checkpoint, another, format!("/api/v1/crews/{}", mission.crew)] {
+        let reply = server.delete(gone).send().await;
+        assert!(matches!(reply.status, 200 | 204), "{reply:?}");
+    }
+    for (write, first) in writes.iter().zip(&first) {
+        let mut again = named(&server, write).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{write:?}");
+        // The crew's agents went with it, and how many it has is asked of the roster as it is now.
+        if write.0 == "PATCH" && again.body.get("_count").is_some() {
+            again.body["_count"] = first.body["_count"].clone();
+        }
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{write:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
