@@ -21,7 +21,6 @@ mod reader;
 mod recover;
 mod requests;
 mod room;
-mod runs;
 mod scrub;
 mod sealer;
 mod shared;

@@ -5,7 +5,7 @@ use std::sync::{Condvar, Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::format::LEAD_BYTES;
-use super::runs::Name;
+use super::shelf::runs::Name;
 use crate::{AppendError, LogId, Position, Recorded};
 
 /// Bytes at which a group takes in no further batch; one batch alone may be larger.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
 
 use super::hash::Map;
-use super::runs::Name;
+use super::shelf::runs::Name;
 use crate::{LogId, Recorded, Request};
 
 /// Notes that the frame at `offset` was asked for by `request`: frames of one batch follow each other

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::feed::Order;
 use super::format::{Heads, Kind};
-use super::runs::{Name, RUN_REQUESTS};
 use super::shared::Shared;
+use super::shelf::runs::{Name, RUN_REQUESTS};
 use super::shelf::{End, Shelf, Shelved, Step};
 use super::walk::Groups;
 use crate::Recorded;

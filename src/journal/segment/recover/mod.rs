@@ -3,6 +3,10 @@
 //! Nothing is believed before it is proven, nothing acknowledged is ever cut: a group may only go
 //! if nothing whole stands behind it and the shelf never saw it.
 
+mod aside;
+mod ends;
+mod mend;
+
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
@@ -13,14 +17,16 @@ use bytes::Bytes;
 
 use super::disk;
 use super::folder::Folder;
-use super::format::{HEADER_BLOCK, Header, Heads, Kind, Lead, Seal, StoreId};
+use super::format::{Header, Heads, StoreId};
 use super::index::Held;
 use super::options::{OpenError, Options};
 use super::requests::{self, Requests};
 use super::shelf::{Shelf, Shelved};
-use super::walk::{self, Break, Groups, Point, Survey};
-use crate::seal::Hash;
+use super::walk::{self, Break, Point, Survey};
 use crate::{Frame, LogId, Position};
+use ends::Ends;
+pub(crate) use ends::read_ends;
+use mend::check_groups;
 
 /// What recovery found.
 pub(crate) struct Recovered {
@@ -52,12 +58,6 @@ pub(crate) struct Recovery<'a> {
     /// Whether the shelf's digest was found where it belongs.
     shelf_fits: bool,
     found: Recovered,
-}
-
-/// What is to be known of a segment without reading its groups.
-pub(crate) struct Ends {
-    pub(crate) seal: Seal,
-    pub(crate) last_group: u64,
 }
 
 impl<'a> Recovery<'a> {
@@ -122,61 +122,6 @@ impl<'a> Recovery<'a> {
             }
         }
         Ok(())
-    }
-
-    // Step 9, first half: the shelf is opened first, because it knows which groups were durable.
-
-    fn open_shelf(&mut self) {
-        if !self.options.shelf {
-            return;
-        }
-        if self.folder.shelf_abandoned().exists() {
-            self.replace_shelf("it was given up by the process before");
-            return;
-        }
-        match Shelf::open(&self.folder.shelf(), self.options.shelf_deadline, self.lock.clone()) {
-            Ok((_, Some(shelved))) if shelved.store != self.store => {
-                self.replace_shelf("it belongs to another store");
-            }
-            Ok((shelf, shelved)) => {
-                self.shelved = shelved;
-                self.found.shelf = Some(shelf);
-            }
-            Err(why) => self.replace_shelf(&why),
-        }
-    }
-
-    /// Moves the shelf aside and begins an empty one, which the shelver fills from segment 1.
-    fn replace_shelf(&mut self, why: &str) {
-        (self.found.shelf, self.shelved, self.found.shelved_heads) = (None, None, Heads::new());
-        let fresh = self
-            .move_shelf_aside()
-            .map_err(|error| error.to_string())
-            .and_then(|()| Shelf::open(&self.folder.shelf(), self.options.shelf_deadline, self.lock.clone()));
-        match fresh {
-            Ok((shelf, _)) => {
-                self.repaired(format!("the shelf was moved aside and is being rebuilt: {why}"));
-                self.found.shelf = Some(shelf);
-            }
-            Err(error) => {
-                self.repaired(format!("the shelf is out of use: {why}; a fresh one: {error}"));
-                self.found.shelf_missing = Some(error);
-            }
-        }
-    }
-
-    fn move_shelf_aside(&self) -> io::Result<()> {
-        let (shelf, aside) = (self.folder.shelf(), self.folder.shelf_aside());
-        if shelf.exists() {
-            if aside.is_dir() {
-                fs::remove_dir_all(&aside)?;
-            }
-            fs::rename(&shelf, &aside)?;
-        }
-        match fs::remove_file(self.folder.shelf_abandoned()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => disk::sync_folder(self.folder.data()),
-        }
     }
 
     fn repaired(&mut self, sentence: String) {
@@ -395,103 +340,6 @@ impl<'a> Recovery<'a> {
         }
         Ok(())
     }
-
-    // Steps 6 to 8: put a segment together again from what is whole and what the shelf has.
-
-    fn mend(&self, segment: u64, bytes: &Bytes, broken: &Break, last: bool) -> Result<Mended, OpenError> {
-        let first_group = self.found.point.group + 1;
-        if let Err(error) = Header::read(bytes)
-            && error.0.contains("newer")
-        {
-            return Err(OpenError::Format(error.0));
-        }
-        let survey = Survey::of(bytes, &self.store, segment);
-        let refuse = |group, why: String| {
-            let byte = if survey.is_empty() { broken.byte } else { survey.broken_at as u64 };
-            Err(damaged(segment, Break { byte, group, why }))
-        };
-        let end = match self.known_end(segment, &survey)? {
-            Some(end) => Some(end),
-            // Only a file that is still this segment's can be believed to have ended where it breaks.
-            None if last && (Header::read(bytes).is_ok() || !survey.groups.is_empty()) => None,
-            None if last || bytes.is_empty() => {
-                return refuse(first_group, "the segment is gone and nothing says where it ended".into());
-            }
-            None => return refuse(first_group, broken.why.clone()),
-        };
-        let highest = survey.groups.keys().next_back().copied().unwrap_or(0);
-        let last_group = match &end {
-            Some((last_group, _)) => *last_group,
-            None => highest.max(self.shelved_in(segment)),
-        };
-        if highest > last_group || last_group < first_group {
-            return refuse(last_group + 1, broken.why.clone());
-        }
-        let mut out = Header::new(self.store, segment, first_group, self.found.point.digest()).block();
-        let mut refilled = 0u64;
-        for group in first_group..=last_group {
-            if let Some(range) = survey.groups.get(&group) {
-                out.extend_from_slice(&bytes[range.clone()]);
-            } else if self.refill(segment, group, &mut out) {
-                refilled += 1;
-            } else {
-                return refuse(group, format!("{}, and the shelf does not have it", broken.why));
-            }
-        }
-        let mut notes = Vec::new();
-        if refilled > 0 {
-            notes.push(format!("segment {segment}: {refilled} groups were refilled from the shelf"));
-        } else if end.is_some() {
-            notes.push(format!("segment {segment}: header or seal was written anew ({})", broken.why));
-        } else if !survey.clean_end {
-            notes.push(torn_group_cut(segment, survey.broken_at));
-        }
-        Ok(Mended { bytes: out.into(), digest: end.and_then(|(_, digest)| digest), notes })
-    }
-
-    /// Where a segment ended, if anything says so: the header behind it, its own seal, the shelf, or
-    /// the first group behind it.
-    fn known_end(&self, segment: u64, survey: &Survey) -> Result<Option<(u64, Option<Hash>)>, OpenError> {
-        let next = self.load(segment + 1)?;
-        if let Ok(header) = Header::read(&next)
-            && header.store == self.store
-            && header.segment == segment + 1
-        {
-            return Ok(Some((header.first_group.saturating_sub(1), Some(header.digest))));
-        }
-        if let Some((last_group, seal)) = &survey.seal {
-            return Ok(Some((*last_group, Some(seal.digest))));
-        }
-        if let Some(end) = self.ask_shelf(|shelf, _| shelf.end_of(segment)).flatten() {
-            return Ok(Some((end.last_group, Some(end.digest))));
-        }
-        let behind = Groups::new(&next, &self.store, segment + 1).next();
-        Ok(behind.filter(|(lead, ..)| lead.kind == Kind::Group).map(|(lead, ..)| (lead.number - 1, None)))
-    }
-
-    /// The last group that the shelf saw in this segment; 0 if none.
-    fn shelved_in(&self, segment: u64) -> u64 {
-        let last = self.ask_shelf(|shelf, shelved| Ok((shelf.segment_of(shelved.group)?, shelved.group)));
-        last.filter(|(in_segment, _)| *in_segment == Some(segment)).map_or(0, |(_, group)| group)
-    }
-
-    fn refill(&self, segment: u64, group: u64, out: &mut Vec<u8>) -> bool {
-        let shelved = self.ask_shelf(|shelf, _| shelf.group(group)).flatten();
-        let Some(shelved) = shelved.filter(|shelved| shelved.segment == segment) else { return false };
-        let Ok(len) = u32::try_from(shelved.body.len()) else { return false };
-        let lead = Lead { kind: Kind::Group, number: group, count: shelved.count, len };
-        out.extend_from_slice(&lead.bytes(&self.store, segment, crc32c::crc32c(&shelved.body)));
-        out.extend_from_slice(&shelved.body);
-        true
-    }
-}
-
-/// A segment put together again, without its seal.
-struct Mended {
-    bytes: Bytes,
-    /// The digest it must end with, if that is known.
-    digest: Option<Hash>,
-    notes: Vec<String>,
 }
 
 /// The frames of one segment with their groups, held back until all of it is proven.
@@ -515,56 +363,10 @@ impl Scan {
     }
 }
 
-/// Proves the groups of a segment that has no seal yet, and makes the seal.
-fn check_groups(
-    bytes: &Bytes,
-    store: &StoreId,
-    segment: u64,
-    point: &mut Point,
-    scan: &mut Scan,
-) -> Result<Seal, Break> {
-    let first_group = point.group + 1;
-    for (lead, range, body) in Groups::new(bytes, store, segment) {
-        walk::check_group(bytes, &lead, range.start, body, point, &mut scan.each())?;
-    }
-    Ok(Seal::new(first_group, point.time_ms, &point.heads))
-}
-
 fn torn_group_cut(segment: u64, byte: usize) -> String {
     format!("segment {segment}: a torn group was cut at byte {byte}")
 }
 
 fn damaged(segment: u64, Break { byte, group, why }: Break) -> OpenError {
     OpenError::Damaged { segment, byte, group, why }
-}
-
-/// Reads only the header and the seal of a segment file; `None` if they are not there or not whole.
-pub(crate) fn read_ends(
-    path: &std::path::Path,
-    store: &StoreId,
-    segment: u64,
-) -> io::Result<Option<(Vec<u8>, Ends)>> {
-    use std::os::unix::fs::FileExt;
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let len = file.metadata()?.len();
-    if len < (HEADER_BLOCK + Seal::len_for(0)) as u64 {
-        return Ok(None);
-    }
-    let mut header = vec![0; HEADER_BLOCK];
-    file.read_exact_at(&mut header, 0)?;
-    let mut seal_len = [0; 4];
-    file.read_exact_at(&mut seal_len, len - 4)?;
-    let seal_len = u64::from(u32::from_be_bytes(seal_len));
-    if seal_len < Seal::len_for(0) as u64 || seal_len > len - HEADER_BLOCK as u64 {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; seal_len as usize];
-    file.read_exact_at(&mut bytes, len - seal_len)?;
-    let Some((lead, body)) = Lead::read(&bytes, store, segment) else { return Ok(None) };
-    let Ok(seal) = Seal::read(body) else { return Ok(None) };
-    let ends = Ends { seal, last_group: lead.number };
-    Ok((lead.kind == Kind::Seal).then_some((header, ends)))
 }

@@ -4,12 +4,16 @@
 //! gathers them and writes a run: records of entries sorted by log and id, one behind the other in
 //! the tree. A lookup asks every run once, the newest first; small runs are merged into the next.
 
+use std::collections::BTreeMap;
+
+use super::keys::{number_key, run_key};
+use crate::codec;
 use crate::{LogId, Recorded};
 
 /// Requests at which a run is written; until then all of them are in memory.
 pub(crate) const RUN_REQUESTS: usize = 50_000;
 /// Requests at which a run is merged no further: merging holds all of them in memory.
-pub(crate) const RUN_REQUESTS_MAX: usize = 400_000;
+const RUN_REQUESTS_MAX: usize = 400_000;
 /// Entries in one record: about 16 KiB.
 const RECORD_ENTRIES: usize = 372;
 /// Log, id, fingerprint, first, last.
@@ -20,7 +24,7 @@ const NAME_BYTES: usize = 4 + 16;
 pub(crate) type Name = (LogId, [u8; 16]);
 
 /// The name as it stands in keys and entries: sorts like the name itself.
-pub(crate) fn name_bytes((log, id): &Name) -> [u8; NAME_BYTES] {
+fn name_bytes((log, id): &Name) -> [u8; NAME_BYTES] {
     let mut bytes = [0; NAME_BYTES];
     bytes[..4].copy_from_slice(&log.0.to_be_bytes());
     bytes[4..].copy_from_slice(id);
@@ -28,7 +32,7 @@ pub(crate) fn name_bytes((log, id): &Name) -> [u8; NAME_BYTES] {
 }
 
 /// Cuts sorted entries into records, each with the name it starts with.
-pub(crate) fn records(entries: &[(Name, Recorded)]) -> impl Iterator<Item = ([u8; NAME_BYTES], Vec<u8>)> {
+pub(super) fn records(entries: &[(Name, Recorded)]) -> impl Iterator<Item = ([u8; NAME_BYTES], Vec<u8>)> {
     entries.chunks(RECORD_ENTRIES).map(|entries| {
         let mut bytes = Vec::with_capacity(entries.len() * ENTRY_BYTES);
         for (name, recorded) in entries {
@@ -42,7 +46,7 @@ pub(crate) fn records(entries: &[(Name, Recorded)]) -> impl Iterator<Item = ([u8
 }
 
 /// The entries of a record; none if it is not one.
-pub(crate) fn entries(record: &[u8]) -> impl Iterator<Item = (Name, Recorded)> {
+fn entries_of(record: &[u8]) -> impl Iterator<Item = (Name, Recorded)> {
     record.chunks_exact(ENTRY_BYTES).filter_map(entry)
 }
 
@@ -57,7 +61,7 @@ fn entry(bytes: &[u8]) -> Option<(Name, Recorded)> {
 }
 
 /// Looks a name up in a record.
-pub(crate) fn find(record: &[u8], name: &Name) -> Option<Recorded> {
+fn find(record: &[u8], name: &Name) -> Option<Recorded> {
     let wanted = name_bytes(name);
     let (mut low, mut high) = (0, record.len() / ENTRY_BYTES);
     while low < high {
@@ -70,6 +74,72 @@ pub(crate) fn find(record: &[u8], name: &Name) -> Option<Recorded> {
         }
     }
     None
+}
+
+/// A run about to be written.
+pub(super) struct NewRun {
+    pub(super) number: u64,
+    /// Sorted by name; of one name, the last one made.
+    pub(super) entries: Vec<(Name, Recorded)>,
+    /// Keys of the small run that is merged into it.
+    pub(super) replaced: Vec<sled::IVec>,
+}
+
+/// The number of the newest run below `before`.
+fn run_below(db: &sled::Db, before: u64) -> Result<Option<u64>, String> {
+    let found = db.get_lt(number_key(b'r', before)).map_err(|error| error.to_string())?;
+    let key = found.map(|(key, _)| key).filter(|key| key.first() == Some(&b'r'));
+    Ok(key.and_then(|key| codec::u64_at(&key, 1)))
+}
+
+/// The batch that a request made, from the newest run that knows it.
+pub(super) fn find_in_all(db: &sled::Db, name: &Name) -> Result<Option<Recorded>, String> {
+    let mut before = u64::MAX;
+    while let Some(run) = run_below(db, before)? {
+        // The smallest key that is greater than the one we look for.
+        let mut behind = run_key(run, &name_bytes(name));
+        behind.push(0);
+        let record = db.get_lt(&behind).map_err(|error| error.to_string())?;
+        let record = record.filter(|(key, _)| key.starts_with(&number_key(b'r', run)));
+        if let Some(recorded) = record.and_then(|(_, record)| find(&record, name)) {
+            return Ok(Some(recorded));
+        }
+        before = run;
+    }
+    Ok(None)
+}
+
+/// A run of these requests and of the small runs before it, so that there are never many.
+pub(super) fn new_run(db: &sled::Db, requests: &[(Name, Recorded)]) -> Result<NewRun, String> {
+    let number = run_below(db, u64::MAX)?.unwrap_or(0) + 1;
+    let mut entries: BTreeMap<_, _> = requests.iter().copied().collect();
+    let (mut replaced, mut before) = (Vec::new(), number);
+    while let Some(run) = run_below(db, before)? {
+        let most = (2 * entries.len()).min(RUN_REQUESTS_MAX.saturating_sub(entries.len()));
+        let Some(older) = run_up_to(db, run, most)? else { break };
+        for (key, record) in older {
+            for (name, recorded) in entries_of(&record) {
+                entries.entry(name).or_insert(recorded);
+            }
+            replaced.push(key);
+        }
+        before = run;
+    }
+    Ok(NewRun { number, entries: entries.into_iter().collect(), replaced })
+}
+
+/// The records of a run, unless it holds more than `most` requests.
+fn run_up_to(db: &sled::Db, run: u64, most: usize) -> Result<Option<Vec<(sled::IVec, sled::IVec)>>, String> {
+    let (mut records, mut requests) = (Vec::new(), 0);
+    for record in db.scan_prefix(number_key(b'r', run)) {
+        let record = record.map_err(|error| error.to_string())?;
+        requests += entries_of(&record.1).count();
+        if requests > most {
+            return Ok(None);
+        }
+        records.push(record);
+    }
+    Ok(Some(records))
 }
 
 #[cfg(test)]
@@ -85,7 +155,7 @@ mod tests {
         let even: Vec<_> = all.iter().copied().step_by(2).collect();
         let records: Vec<_> = records(&even).collect();
         assert_eq!(records.len(), 2);
-        let back: Vec<_> = records.iter().flat_map(|(_, record)| entries(record)).collect();
+        let back: Vec<_> = records.iter().flat_map(|(_, record)| entries_of(record)).collect();
         assert_eq!(back, even);
         for (name, recorded) in &even {
             let record = records.iter().rev().find(|(first, _)| *first <= name_bytes(name));
