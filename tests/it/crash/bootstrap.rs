@@ -83,21 +83,27 @@ async fn two_who_bootstrap_at_once_are_told_201_and_410() {
     Client::of(&program.url, &account).missions().await;
 }
 
+/// Whether a moment of bootstrap has come, seen from the data directory.
+type Moment = fn(&Data) -> bool;
+
+fn has_file(data: &Data, folder: &str) -> bool {
+    fs::read_dir(data.join(folder)).unwrap().next().is_some()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_during_bootstrap_leaves_a_whole_account_or_none() {
-    let folder_has = |data: &Data, folder| fs::read_dir(data.join(folder)).unwrap().next().is_some();
-    let moments: [(&str, fn(&Data, &dyn Fn(&Data, &'static str) -> bool) -> bool); 4] = [
-        ("at once", |_, _| true),
-        ("the user's file", |data, has| has(data, "vault/users")),
-        ("the token's file", |data, has| has(data, "vault/tokens")),
-        ("the first group", |data, _| !data.used_segments().is_empty()),
+    let moments: [(&str, Moment); 4] = [
+        ("at once", |_| true),
+        ("the user's file", |data| has_file(data, "vault/users")),
+        ("the token's file", |data| has_file(data, "vault/tokens")),
+        ("the first group", |data| !data.used_segments().is_empty()),
     ];
     for (name, has_come) in moments {
         let data = Data::new();
         let program = Program::start(data.path());
         let client = Client::stranger(&program.url);
         let asking = tokio::spawn(async move { client.try_bootstrap().await });
-        eventually(name, || has_come(&data, &folder_has));
+        eventually(name, || has_come(&data));
         program.kill();
         let acknowledged = asking.await.unwrap();
         let program = Program::start(data.path());

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use super::scene::{Scene, flip, hurt};
 use crate::program::Data;
 
+/// A way to hurt a file.
+type Hurt = fn(&Path);
+
 /// The file that holds the shelf's records.
 fn largest_file(data: &Data) -> PathBuf {
     let files = data.shelf_files();
@@ -23,7 +26,7 @@ async fn an_emptied_shelf_is_filled_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hurt_shelf_is_moved_aside_and_rebuilt() {
     let scene = Scene::shared().await;
-    let hurts: [(&str, fn(&Path)); 4] = [
+    let hurts: [(&str, Hurt); 4] = [
         ("cut in two", |path| hurt(path, |bytes| bytes.truncate(bytes.len() / 2))),
         ("cut to nothing", |path| hurt(path, Vec::clear)),
         ("zeroed", |path| hurt(path, |bytes| bytes.fill(0))),

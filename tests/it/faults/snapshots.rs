@@ -6,6 +6,9 @@ use std::path::Path;
 use super::scene::{Scene, flip, hurt};
 use crate::program::{Data, Folded, Program};
 
+/// A way to hurt a file.
+type Hurt = fn(&Path);
+
 /// A copy with the snapshots of a drain.
 fn drained(scene: &Scene) -> Data {
     let data = scene.copy();
@@ -18,7 +21,7 @@ fn drained(scene: &Scene) -> Data {
 async fn a_snapshot_that_is_hurt_is_ignored_and_said() {
     let scene = Scene::shared().await;
     let whole = drained(scene);
-    let hurts: [(&str, fn(&Path)); 4] = [
+    let hurts: [(&str, Hurt); 4] = [
         ("emptied", |path| hurt(path, Vec::clear)),
         ("cut in two", |path| hurt(path, |bytes| bytes.truncate(bytes.len() / 2))),
         ("one bit", |path| hurt(path, |bytes| flip(bytes))),
