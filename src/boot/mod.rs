@@ -9,6 +9,7 @@ mod accounts;
 mod folds;
 mod history;
 mod options;
+mod overview;
 mod replay;
 mod upkeep;
 mod workspaces;
@@ -37,6 +38,7 @@ use crate::writer::{self, Alarm, Running, Surroundings, Writer};
 pub(crate) use history::Read;
 
 use folds::{Folds, log_id};
+use overview::Overview;
 use upkeep::Upkeep;
 
 /// A boot replay longer than this is worth a snapshot at once.
@@ -51,6 +53,7 @@ pub struct Taffrail {
     vault: Vault,
     instance: Writer<InstanceWorld>,
     workspaces: RwLock<HashMap<LogTag, Writer<WorkspaceWorld>>>,
+    overview: Arc<Overview>,
     /// Set while a registered workspace waits for room to be opened.
     late: AtomicBool,
     /// When bootstrap closes by itself.
@@ -120,13 +123,16 @@ impl Taffrail {
         }
         let alarm = Alarm::default();
         let surroundings = Surroundings { journal, clock: options.clock, alarm };
-        let (instance, running) = writer::start(folds.instance.clone(), &surroundings);
+        let overview = Arc::new(Overview::default());
+        let witness = overview.of_instance(&folds.instance);
+        let (instance, running) = writer::start_witnessed(folds.instance.clone(), &surroundings, witness);
         let app = Arc::new(Self {
             surroundings,
             store,
             vault,
             instance,
             workspaces: RwLock::default(),
+            overview,
             late: AtomicBool::new(false),
             bootstrap_until: options.bootstrap_window.map(|window| Instant::now() + window),
             running: Mutex::new(vec![running]),
@@ -248,9 +254,7 @@ impl Taffrail {
     /// How far the clock is behind the last entry, in ms; new entries get that one's time until then.
     #[must_use]
     pub fn clock_behind_ms(&self) -> u64 {
-        let workspaces = self.open_writers().into_iter().map(|writer| writer.world().time());
-        let last = workspaces.fold(self.instance.world().time(), Time::max);
-        last.0.saturating_sub(self.now().0)
+        self.overview.last_time().0.saturating_sub(self.now().0)
     }
 
     /// Does work to its end, even if whoever waits for it goes away. `None` if it panicked.

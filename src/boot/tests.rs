@@ -341,3 +341,46 @@ async fn entries_are_read_in_the_order_asked() {
     assert_eq!(entries[0].event, Some(registered));
     assert!(app.entries_at(LogTag::INSTANCE, vec![Offset(9)]).await.is_err());
 }
+
+#[tokio::test]
+async fn a_person_who_joins_or_leaves_is_known_at_once_and_after_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let app = on_disk(data.path()).await;
+    app.bootstrap(ada(), None).await.unwrap();
+    let workspace = only_workspace(&app);
+    let grace = UserId::from("grace");
+    let change = async |workspace: &Writer<WorkspaceWorld>, command: RosterCommand| {
+        let wish = Wish { command: command.into(), actor: Actor::System, request: None };
+        workspace.execute(wish).await.unwrap();
+    };
+    assert!(app.workspaces_of(&grace).is_empty());
+    change(&workspace, RosterCommand::AddMember { user: grace.clone(), role: Role::Viewer }).await;
+    assert_eq!(app.workspaces_of(&grace).len(), 1);
+    app.drain().await;
+    drop(workspace);
+    kill(app).await;
+
+    let app = on_disk(data.path()).await;
+    let (_, workspace) = app.workspaces_of(&grace).pop().unwrap();
+    let member = workspace.world().state.roster.members[&grace].id.clone();
+    change(&workspace, RosterCommand::ChangeRole { member: member.clone(), role: Role::Manager }).await;
+    assert_eq!(app.overview.workspaces_of(&grace).len(), 1);
+    change(&workspace, RosterCommand::RemoveMember { member }).await;
+    assert!(app.overview.workspaces_of(&grace).is_empty());
+}
+
+#[tokio::test]
+async fn the_clock_is_behind_the_last_entry_of_whichever_log() {
+    let data = tempfile::tempdir().unwrap();
+    let now = Arc::new(AtomicU64::new(1_000));
+    let clock = Arc::clone(&now);
+    let clock: writer::Clock = Arc::new(move || Time(clock.load(Ordering::Relaxed)));
+    let options = Options { clock, ..Options::new(data.path()) };
+    let app = Taffrail::open_on(options, Arc::new(MemoryJournal::new())).await.unwrap();
+    let user = app.bootstrap(ada(), None).await.unwrap().user_id;
+    now.store(5_000, Ordering::Relaxed);
+    mission(&only_workspace(&app), &user).await;
+    assert_eq!(app.clock_behind_ms(), 0);
+    now.store(2_000, Ordering::Relaxed);
+    assert_eq!(app.clock_behind_ms(), 3_000);
+}

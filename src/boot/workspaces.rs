@@ -31,9 +31,8 @@ impl Taffrail {
     /// The open workspaces a person is a member of.
     #[must_use]
     pub fn workspaces_of(&self, user: &UserId) -> Vec<(WorkspaceId, Writer<WorkspaceWorld>)> {
-        let instance = self.instance.world();
-        let open = instance.state.workspaces.values();
-        let open = open.filter_map(|row| Some((row.id.clone(), self.workspace_of_log(row.tag)?)));
+        let own = self.overview.workspaces_of(user).into_iter();
+        let open = own.filter_map(|(id, log)| Some((id, self.workspace_of_log(log)?)));
         open.filter(|(_, writer)| writer.world().state.roster.role(user).is_some()).collect()
     }
 
@@ -46,7 +45,8 @@ impl Taffrail {
         for registration in self.instance.world().state.workspaces.values() {
             let world = worlds.remove(&registration.tag);
             let is_open = world.as_ref().is_some_and(|world| world.state.roster.opened.is_some());
-            self.start_workspace(world.unwrap_or_else(|| WorkspaceWorld::empty(registration.tag)));
+            let world = world.unwrap_or_else(|| WorkspaceWorld::empty(registration.tag));
+            self.start_workspace(&registration.id, world);
             if !is_open {
                 tracing::info!(workspace.id = %registration.id, "a registered workspace is opened late");
                 self.open_workspace(registration).await.map_err(|source| BootError::FollowUp {
@@ -86,7 +86,8 @@ impl Taffrail {
     /// registration's place, so that it never happens twice.
     pub(super) async fn open_workspace(&self, registration: &Registration) -> Result<(), ExecuteError> {
         let writer = self.writer_of(registration.tag);
-        let writer = writer.unwrap_or_else(|| self.start_workspace(WorkspaceWorld::empty(registration.tag)));
+        let start = || self.start_workspace(&registration.id, WorkspaceWorld::empty(registration.tag));
+        let writer = writer.unwrap_or_else(start);
         let open = RosterCommand::Open {
             id: registration.id.clone(),
             name: registration.name.clone(),
@@ -98,10 +99,11 @@ impl Taffrail {
     }
 
     /// The one writer of a log: started once, even if two ask at the same time.
-    fn start_workspace(&self, world: WorkspaceWorld) -> Writer<WorkspaceWorld> {
+    fn start_workspace(&self, id: &WorkspaceId, world: WorkspaceWorld) -> Writer<WorkspaceWorld> {
         let mut workspaces = self.workspaces.write().unwrap_or_else(PoisonError::into_inner);
         let start = || {
-            let (writer, running) = writer::start(world.clone(), &self.surroundings);
+            let witness = self.overview.of_workspace(id.clone(), &world);
+            let (writer, running) = writer::start_witnessed(world.clone(), &self.surroundings, witness);
             lock(&self.running).push(running);
             writer
         };

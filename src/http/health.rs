@@ -8,7 +8,6 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
-use taffrail_projections::World;
 
 use super::App;
 
@@ -60,17 +59,9 @@ fn get_readiness(app: &App) -> Response {
         shelver_lag_bytes: journal.shelver_lag_bytes,
         shelf_abandoned: journal.shelf_abandoned.is_some(),
         repairs: journal.repairs.len(),
-        clock_behind_ms: clock_behind_ms(app),
+        clock_behind_ms: app.clock_behind_ms(),
     };
     let ready = !checks.journal_poisoned && app.failure().is_none();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "status": ready, "service": SERVICE, "checks": checks }))).into_response()
-}
-
-/// How far the wall clock stands before the last entry of any log: entry times wait for it.
-fn clock_behind_ms(app: &App) -> u64 {
-    let instance = app.instance().world();
-    let workspaces = instance.state.workspaces.keys().filter_map(|id| app.workspace(id));
-    let last = workspaces.map(|writer| writer.world().time()).max();
-    last.max(Some(instance.time())).map_or(0, |last| last.0.saturating_sub(app.now().0))
 }

@@ -63,8 +63,20 @@ impl Running {
     }
 }
 
+/// Is shown each world just before it is published, on the writer's own task.
+pub type Witness<W> = Box<dyn FnMut(&W) + Send>;
+
 /// Starts the writer of one log on the world that the log says.
 pub fn start<W: World>(world: W, surroundings: &Surroundings) -> (Writer<W>, Running) {
+    start_witnessed(world, surroundings, Box::new(|_| {}))
+}
+
+/// As [`start`], with a witness.
+pub fn start_witnessed<W: World>(
+    world: W,
+    surroundings: &Surroundings,
+    witness: Witness<W>,
+) -> (Writer<W>, Running) {
     let Surroundings { journal, clock, alarm } = surroundings.clone();
     let log = world.log();
     let (queue, asked) = mpsc::channel(QUEUE_WISHES);
@@ -80,6 +92,7 @@ pub fn start<W: World>(world: W, surroundings: &Surroundings) -> (Writer<W>, Run
             alarm,
             queue: asked,
             publish,
+            witness,
             ahead: world,
             open: VecDeque::new(),
             in_flight: VecDeque::new(),

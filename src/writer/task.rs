@@ -14,7 +14,7 @@ use taffrail_projections::World;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::batch::{Batch, Flight, Held, Outcome, Verdict};
-use super::{Alarm, Asked, Clock, ExecuteError, Wish};
+use super::{Alarm, Asked, Clock, ExecuteError, Wish, Witness};
 use crate::mint::FreshIds;
 use crate::stored;
 
@@ -31,6 +31,8 @@ pub(super) struct Task<'j, W: World> {
     pub(super) alarm: Alarm,
     pub(super) queue: mpsc::Receiver<Asked<W>>,
     pub(super) publish: watch::Sender<Arc<W>>,
+    /// Sees what is published before anybody else does.
+    pub(super) witness: Witness<W>,
     /// The world with everything decided; seen by nobody.
     pub(super) ahead: W,
     /// Decided, not yet with the journal. Each batch has frames; only the last may still take more.
@@ -230,6 +232,7 @@ impl<W: World> Task<'_, W> {
             self.underway.remove(&request.id);
         }
         if let Some(world) = world {
+            (self.witness)(&world);
             self.publish.send_replace(Arc::new(world));
         }
         held.into_iter().for_each(Held::answer);
