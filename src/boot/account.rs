@@ -1,29 +1,10 @@
 //! What account routes ask for and get.
 
-use std::fmt;
-
 use taffrail_domain::instance::Token;
-use taffrail_domain::{Offset, Text, Time, TokenId, UserId, WorkspaceId};
+use taffrail_domain::{Offset, Rejection, Text, Time, TokenId, UserId, WorkspaceId};
 
-use crate::vault::{Password, PasswordError, TokenSecret};
+use crate::vault::{PasswordError, TokenSecret};
 use crate::writer::ExecuteError;
-
-/// A person who wants to be the first (`platform.md` 5.1). Checked by the HTTP room.
-#[derive(Clone)]
-pub struct Account {
-    /// What people call them.
-    pub full_name: String,
-    /// Their e-mail.
-    pub email: String,
-    /// Their password.
-    pub password: Password,
-}
-
-impl fmt::Debug for Account {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Account(…)")
-    }
-}
 
 /// What bootstrap made.
 #[derive(Clone, Debug)]
@@ -36,17 +17,6 @@ pub struct Bootstrapped {
     pub workspace_id: WorkspaceId,
     /// The secret of their first token; it is shown this once.
     pub cli_token: TokenSecret,
-}
-
-/// A CLI token to be (`platform.md` 2.2). Checked by the HTTP room.
-#[derive(Clone, Debug)]
-pub struct TokenWish {
-    /// What the user calls it.
-    pub name: Text,
-    /// What it may do; `None` is everything its user may.
-    pub scopes: Option<Vec<Text>>,
-    /// When it stops working by itself.
-    pub expires_at: Option<Time>,
 }
 
 /// A fresh CLI token.
@@ -96,6 +66,9 @@ pub enum AccountError {
     /// A repeat of a request whose answer held a secret: it is not shown again.
     #[error("the secret was shown once and is not shown again")]
     SecretShown,
+    /// An `ADMIN` token was asked for, and this instance has no admin key.
+    #[error("no admin key is configured")]
+    NoAdminKey,
     /// The time for bootstrap is over (`platform.md` 0.1).
     #[error("the bootstrap window is closed")]
     WindowClosed,
@@ -105,4 +78,10 @@ pub enum AccountError {
     /// The password could not be hashed.
     #[error(transparent)]
     Password(#[from] PasswordError),
+}
+
+impl From<Rejection> for AccountError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Execute(ExecuteError::Rejected(rejection))
+    }
 }

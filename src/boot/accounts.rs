@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use taffrail_domain::instance::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace};
+use taffrail_domain::instance::{
+    Account, Bootstrap, InstanceCommand, IssueToken, Issuer, NewUser, NewWorkspace, Tier, TokenDraft,
+    TokenGrant,
+};
 use taffrail_domain::{Actor, Mint, TokenId, UserId, WorkspaceId};
 use taffrail_journal::Request;
 use taffrail_projections::InstanceWorld;
 
-use super::{Account, AccountError, AuthError, Bootstrapped, IssuedToken, Session, Taffrail, TokenWish};
+use super::{AccountError, AuthError, Bootstrapped, IssuedToken, Session, Taffrail};
 use crate::mint::FreshIds;
 use crate::vault::{Profile, TokenSecret, normal_email};
 use crate::writer::{ExecuteError, Executed, Wish};
@@ -41,8 +44,8 @@ impl Taffrail {
         request: Option<Request>,
     ) -> Result<Bootstrapped, AccountError> {
         self.refuse_repeat(request).await?;
-        let email = normal_email(&account.email);
-        let command = self.bootstrap_command(&account.full_name, &email);
+        let email = normal_email(account.email());
+        let command = self.bootstrap_command(account.full_name(), &email);
         // Refused before the costly hash, by the rule that decides it again in the log.
         self.instance
             .world()
@@ -54,8 +57,9 @@ impl Taffrail {
         }
         let (user, token, workspace) = (&command.user.id, &command.token.id, &command.workspace.id);
         let secret = TokenSecret::fresh()?;
-        let password_hash = self.vault().passwords().hash(account.password).await?;
-        let profile = Profile { email: email.clone(), full_name: account.full_name, password_hash };
+        let full_name = account.full_name().to_owned();
+        let password_hash = self.vault().passwords().hash(account.into_password().into()).await?;
+        let profile = Profile { email: email.clone(), full_name, password_hash };
         self.vault().put_user(user, profile).await?;
         self.vault().put_token(token, &secret).await?;
         let wish = Wish {
@@ -91,9 +95,7 @@ impl Taffrail {
             token: IssueToken {
                 id: TokenId::from(FreshIds.cuid()),
                 user,
-                name: "bootstrap".into(),
-                scopes: None,
-                expires_at: None,
+                grant: TokenGrant::unrestricted("bootstrap"),
             },
         }
     }
@@ -112,22 +114,21 @@ impl Taffrail {
     /// See [`AccountError`].
     pub async fn issue_token(
         &self,
-        actor: &UserId,
-        wish: TokenWish,
+        issuer: &Session,
+        draft: &TokenDraft,
         request: Option<Request>,
     ) -> Result<IssuedToken, AccountError> {
         self.refuse_repeat(request).await?;
+        if draft.tier()? == Tier::Admin {
+            return Err(AccountError::NoAdminKey);
+        }
+        let grant = TokenGrant::new(draft, &self.issuer(issuer), self.now())?;
         let id = TokenId::from(FreshIds.cuid());
         let secret = TokenSecret::fresh()?;
         self.vault().put_token(&id, &secret).await?;
-        let command = InstanceCommand::IssueToken(IssueToken {
-            id: id.clone(),
-            user: actor.clone(),
-            name: wish.name,
-            scopes: wish.scopes,
-            expires_at: wish.expires_at,
-        });
-        let wish = Wish { command, actor: Actor::User(actor.clone()), request };
+        let user = issuer.user.clone();
+        let command = InstanceCommand::IssueToken(IssueToken { id: id.clone(), user: user.clone(), grant });
+        let wish = Wish { command, actor: Actor::User(user), request };
         let executed = match accepted(self.instance.execute(wish).await) {
             Ok(executed) => executed,
             Err(error) => {
@@ -139,6 +140,13 @@ impl Taffrail {
         // The world that is answered with holds the entry.
         let token = token.ok_or(ExecuteError::Unavailable)?;
         Ok(IssuedToken { secret, entry_head: token.born, token })
+    }
+
+    /// What a session may hand on.
+    fn issuer(&self, session: &Session) -> Issuer {
+        let workspaces = self.workspaces_of(&session.user).into_iter();
+        let roles = workspaces.filter_map(|(_, writer)| writer.world().state.roster.role(&session.user));
+        Issuer { scopes: session.scopes.clone(), expires_at: session.expires_at, best_role: roles.max() }
     }
 
     /// Ends one of the caller's tokens; a second time changes nothing.

@@ -29,7 +29,7 @@ use taffrail_projections::{InstanceWorld, WorkspaceWorld, World};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, spawn_blocking};
 
-pub use account::{Account, AccountError, AuthError, Bootstrapped, IssuedToken, Session, TokenWish};
+pub use account::{AccountError, AuthError, Bootstrapped, IssuedToken, Session};
 pub use options::{BootError, Options};
 
 use crate::snapshot::Snapshots;

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use taffrail_domain::instance::{
-    Bootstrap, InstanceCommand, InstanceEvent, IssueToken, NewUser, NewWorkspace, WorkspaceRegistered,
+    Account, AccountDraft, Bootstrap, InstanceCommand, InstanceEvent, IssueToken, NewUser, NewWorkspace,
+    TokenDraft, TokenGrant, WorkspaceRegistered,
 };
 use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionPatch};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, Role, RosterCommand};
@@ -18,11 +19,12 @@ use crate::vault::{Profile, TokenSecret};
 use crate::writer::{ExecuteError, Wish};
 
 fn ada() -> Account {
-    Account {
-        full_name: "Ada Lovelace".to_owned(),
-        email: " Ada@Example.com ".to_owned(),
-        password: "correct horse".to_owned().into(),
-    }
+    let draft = AccountDraft {
+        full_name: Some("Ada Lovelace".to_owned()),
+        email: Some(" Ada@Example.com ".to_owned()),
+        password: Some("correct horse".to_owned()),
+    };
+    draft.account().unwrap()
 }
 
 fn named(id: u8, fingerprint: u8) -> Option<Request> {
@@ -135,8 +137,9 @@ async fn a_secret_is_shown_once() {
     assert!(matches!(again, AccountError::SecretShown), "{again:?}");
     let other = app.bootstrap(ada(), named(1, 2)).await.unwrap_err();
     assert!(matches!(other, AccountError::Execute(ExecuteError::KeyReused)), "{other:?}");
-    let wish = TokenWish { name: "ci".into(), scopes: None, expires_at: None };
-    let issue = || app.issue_token(&made.user_id, wish.clone(), named(2, 1));
+    let session = app.authenticate(made.cli_token.reveal()).unwrap();
+    let draft = TokenDraft::default();
+    let issue = || app.issue_token(&session, &draft, named(2, 1));
     let (one, two) = tokio::join!(issue(), issue());
     let refused = one.and(two).unwrap_err();
     assert!(matches!(refused, AccountError::SecretShown), "{refused:?}");
@@ -160,9 +163,10 @@ async fn a_token_opens_until_it_is_revoked_or_expires() {
     let options =
         Options { clock: Arc::new(move || Time(clock.load(Ordering::Relaxed))), ..Options::new(data.path()) };
     let app = Taffrail::open_on(options, Arc::new(MemoryJournal::new())).await.unwrap();
-    let user = app.bootstrap(ada(), None).await.unwrap().user_id;
-    let wish = TokenWish { name: "ci".into(), scopes: None, expires_at: Some(Time(2_000)) };
-    let issued = app.issue_token(&user, wish, None).await.unwrap();
+    let made = app.bootstrap(ada(), None).await.unwrap();
+    let (user, session) = (made.user_id, app.authenticate(made.cli_token.reveal()).unwrap());
+    let draft = TokenDraft { expires_in_seconds: Some(1), ..TokenDraft::default() };
+    let issued = app.issue_token(&session, &draft, None).await.unwrap();
     let secret = issued.secret.reveal();
     assert_eq!(app.authenticate(secret).unwrap().token, issued.token.id);
     assert_eq!(app.authenticate("crewship_cli_0"), Err(AuthError::Invalid));
@@ -198,7 +202,7 @@ async fn half_a_bootstrap(journal: &Arc<dyn Journal>, data: &Path) -> TokenSecre
             slug: "ada".into(),
             owner: owner.clone(),
         },
-        token: IssueToken { id: "t1".into(), user: owner, name: "b".into(), scopes: None, expires_at: None },
+        token: IssueToken { id: "t1".into(), user: owner, grant: TokenGrant::unrestricted("b") },
     });
     let (writer, running) = writer::start(InstanceWorld::empty(LogTag::INSTANCE), &surroundings);
     writer.execute(Wish { command, actor: Actor::System, request: None }).await.unwrap();

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use taffrail_domain::instance::AccountDraft;
 use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionEvent, TaskDraft};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
 use taffrail_domain::{Actor, Command, CrewId, Entry, Event, Mint, MissionId, UserId, WorkspaceId};
 use taffrail_journal::Request;
 use taffrail_projections::WorkspaceWorld;
 
-use crate::boot::{Account, AccountError, Taffrail};
+use crate::boot::{AccountError, Taffrail};
 use crate::mint::FreshIds;
 use crate::writer::{ExecuteError, Wish, Writer};
 
@@ -94,8 +95,12 @@ async fn begin(app: &Arc<Taffrail>, path: &Path) -> Result<Demo, DemoError> {
         return Err(DemoError::Occupied);
     }
     let password = FreshIds.hex16();
-    let account =
-        Account { full_name: "Demo".to_owned(), email: EMAIL.to_owned(), password: password.clone().into() };
+    let draft = AccountDraft {
+        full_name: Some("Demo".to_owned()),
+        email: Some(EMAIL.to_owned()),
+        password: Some(password.clone()),
+    };
+    let account = draft.account().map_err(AccountError::from)?;
     let made = app.bootstrap(account, None).await?;
     let demo = Demo {
         user_id: made.user_id,

@@ -7,6 +7,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use taffrail_domain::instance::scope::{Powers, Verb};
 use taffrail_domain::roster::Permission;
 use taffrail_domain::{Actor, Command, LogTag, UserId, WorkspaceId};
 use taffrail_projections::WorkspaceWorld;
@@ -18,7 +19,6 @@ use super::gate::{Gate, Unnamed};
 use super::problem::Problem;
 use super::query::Query;
 use super::repeat;
-use super::scope::{Powers, Verb};
 use crate::boot::Session;
 use crate::writer::{Executed, Wish, Writer};
 

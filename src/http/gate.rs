@@ -1,8 +1,7 @@
 //! What each group of routes asks of its caller (`missions.md` 1.1, `platform.md` 3.2, `journal.md` 1.2).
 
+use taffrail_domain::instance::scope::Area;
 use taffrail_domain::roster::Permission;
-
-use super::scope::Area;
 
 /// What to do when no workspace is named (ruling R1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,7 +19,6 @@ mod pipeline;
 mod problem;
 mod query;
 mod repeat;
-mod scope;
 mod state;
 mod tasks;
 mod time;

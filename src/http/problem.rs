@@ -204,6 +204,9 @@ impl From<AccountError> for Problem {
                 "bootstrap.window_closed",
                 "Bootstrap window expired — restart the server to open a new one",
             ),
+            AccountError::NoAdminKey => {
+                Self::unavailable("token.admin_unavailable", "admin key not configured")
+            }
             AccountError::Io(_) | AccountError::Password(_) => {
                 tracing::error!(%error, "an account or token was not made");
                 Self::internal()

@@ -1,6 +1,7 @@
 //! Wishes about users, tokens and workspaces.
 
-use crate::{Text, Time, TokenId, UserId, WorkspaceId};
+use super::TokenGrant;
+use crate::{Text, TokenId, UserId, WorkspaceId};
 
 /// A wish; its ids are minted before, because the vault is written first.
 #[derive(Clone, Debug)]
@@ -62,10 +63,6 @@ pub struct IssueToken {
     pub id: TokenId,
     /// Whose it is.
     pub user: UserId,
-    /// What the user calls it.
-    pub name: Text,
-    /// What it may do; `None` is everything its user may.
-    pub scopes: Option<Vec<Text>>,
-    /// When it stops working by itself.
-    pub expires_at: Option<Time>,
+    /// What it may do, and for how long.
+    pub grant: TokenGrant,
 }

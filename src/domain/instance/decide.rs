@@ -1,8 +1,8 @@
 //! What may be done on the instance, and what then is true.
 
 use super::{
-    Bootstrap, Instance, InstanceCommand, IssueToken, NewUser, NewWorkspace, TokenIssued, TokenRevoked,
-    UserCreated, WorkspaceRegistered,
+    Bootstrap, Instance, InstanceCommand, IssueToken, NewUser, NewWorkspace, Tier, TokenGrant, TokenIssued,
+    TokenRevoked, UserCreated, WorkspaceRegistered,
 };
 use crate::{Draft, LogTag, Rejection, TokenId, UserId};
 
@@ -71,12 +71,8 @@ fn no_tag_left() -> Rejection {
 }
 
 fn issue_token(token: &IssueToken) -> Draft {
-    let event = TokenIssued {
-        user_id: token.user.clone(),
-        name: token.name.clone(),
-        tier: "STANDARD".into(),
-        scopes: token.scopes.clone(),
-        expires_at: token.expires_at,
-    };
+    let TokenGrant { name, scopes, expires_at } = token.grant.clone();
+    let tier = Tier::Standard.as_str().into();
+    let event = TokenIssued { user_id: token.user.clone(), name, tier, scopes, expires_at };
     Draft::internal(token.id.as_str(), event)
 }

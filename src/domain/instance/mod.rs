@@ -3,16 +3,21 @@
 //! What may have to be forgotten alone (people's names, e-mails, hashes) is in the vault, not here; a
 //! workspace's name and slug are facts of the workspace, even where bootstrap made them from a person's.
 
+mod account;
 mod apply;
 mod command;
 mod decide;
 mod event;
+pub mod scope;
+mod token;
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
+pub use account::{Account, AccountDraft};
 pub use command::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace};
 pub use event::{InstanceEvent, TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
+pub use token::{Issuer, Tier, TokenDraft, TokenGrant};
 
 use crate::{LogTag, Offset, Text, Time, TokenId, UserId, WorkspaceId};
 

@@ -5,7 +5,7 @@ use std::fs;
 use taffrail::boot::{Options, Taffrail};
 use taffrail::vault::{Profile, TokenSecret};
 use taffrail::writer::Wish;
-use taffrail_domain::instance::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace};
+use taffrail_domain::instance::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace, TokenGrant};
 use taffrail_domain::roster::Role;
 use taffrail_domain::{Actor, TokenId, UserId, WorkspaceId};
 use taffrail_projections::World;
@@ -52,13 +52,7 @@ async fn register_only(data: &Data) -> Account {
             slug: "ada".into(),
             owner: user.clone(),
         },
-        token: IssueToken {
-            id: token,
-            user: user.clone(),
-            name: "bootstrap".into(),
-            scopes: None,
-            expires_at: None,
-        },
+        token: IssueToken { id: token, user: user.clone(), grant: TokenGrant::unrestricted("bootstrap") },
     });
     let wish = Wish { command, actor: Actor::User(user.clone()), request: None };
     app.instance().execute(wish).await.unwrap();

@@ -90,6 +90,7 @@ async fn what_makes_no_token_says_why() {
     refused(r#"{"tier":"ADMIN"}"#, 503, "admin key not configured").await;
     refused(r#"{"scopes":["crews:fly"]}"#, 400, "unknown scope: crews:fly").await;
     refused(r#"{"scopes":[]}"#, 400, "scopes must not be empty").await;
+    refused(&json!({ "scopes": vec!["*"; 33] }).to_string(), 400, "at most 32 scopes").await;
     refused(r#"{"expires_in_seconds":0}"#, 400, "expires_in_seconds must be 1-3155760000").await;
     assert_eq!(server.post(TOKEN).body("{}").send().await.expect(200)["name"], "CLI token");
 }

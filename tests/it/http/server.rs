@@ -6,10 +6,10 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
-use taffrail::boot::{Options, Taffrail, TokenWish};
+use taffrail::boot::{Options, Session, Taffrail};
 use taffrail::vault::Profile;
 use taffrail::writer::Wish;
-use taffrail_domain::instance::{InstanceCommand, NewUser, NewWorkspace};
+use taffrail_domain::instance::{InstanceCommand, NewUser, NewWorkspace, TokenDraft};
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::{Actor, UserId, WorkspaceId};
 use taffrail_journal::Journal;
@@ -214,8 +214,8 @@ impl Server {
         self.app.vault().put_user(&user, profile).await.unwrap();
         let new = NewUser { id: user.clone(), email_key };
         self.instance(InstanceCommand::CreateUser(new)).await;
-        let wish = TokenWish { name: "test".into(), scopes: None, expires_at: None };
-        let issued = self.app.issue_token(&user, wish, None).await.unwrap();
+        let session = Session { user: user.clone(), token: "none".into(), scopes: None, expires_at: None };
+        let issued = self.app.issue_token(&session, &TokenDraft::default(), None).await.unwrap();
         (user, issued.secret.reveal().to_owned())
     }
 

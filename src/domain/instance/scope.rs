@@ -4,34 +4,46 @@
 
 use std::ops::BitOr;
 
-use taffrail_domain::Text;
-use taffrail_domain::roster::Role;
+use crate::Text;
+use crate::roster::Role;
 
 /// A group of routes that a scope opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Area {
+pub enum Area {
+    /// Agents.
     Agents,
+    /// Crews.
     Crews,
+    /// Missions with their tasks and states.
     Missions,
+    /// Checkpoints, restores and forks.
     Checkpoints,
+    /// The journal.
     Journal,
+    /// Credentials.
     Credentials,
+    /// Skills.
     Skills,
+    /// Webhooks.
     Webhooks,
+    /// Issues.
     Issues,
+    /// The workspace itself.
     Workspace,
 }
 
 /// Reading or changing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verb {
+pub enum Verb {
+    /// Reading.
     Read,
+    /// Changing.
     Write,
 }
 
 /// A set of (area, verb): one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Powers(u32);
+pub struct Powers(u32);
 
 /// Bits of one verb; the areas fit well inside.
 const READ_BITS: u32 = 0x0000_ffff;
@@ -58,7 +70,8 @@ impl Powers {
     }
 
     /// Whether nothing in `other` goes beyond this.
-    pub(super) fn contains(self, other: Self) -> bool {
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
@@ -66,7 +79,8 @@ impl Powers {
     ///
     /// The old scopes opened every read, since reads were not checked; they still do. The ones we
     /// add open what they name: `missions:*` the missions with their tasks, checkpoints and states.
-    pub(super) fn of_scope(scope: &str) -> Option<Self> {
+    #[must_use]
+    pub fn of_scope(scope: &str) -> Option<Self> {
         use Area::{Agents, Checkpoints, Credentials, Crews, Issues, Journal, Missions, Skills, Webhooks};
         let (name, action) = match scope {
             "*" => return Some(Self::ALL),
@@ -96,12 +110,15 @@ impl Powers {
     }
 
     /// What a token's scopes open together. A stored word that is no scope opens nothing.
-    pub(super) fn of_scopes(scopes: Option<&[Text]>) -> Self {
+    #[must_use]
+    pub fn of_scopes(scopes: Option<&[Text]>) -> Self {
         let Some(scopes) = scopes else { return Self::ALL };
         scopes.iter().filter_map(|scope| Self::of_scope(scope)).fold(Self::NONE, Self::bitor)
     }
 
-    pub(super) fn allow(self, area: Area, verb: Verb) -> bool {
+    /// Whether they open an area for a verb.
+    #[must_use]
+    pub fn allow(self, area: Area, verb: Verb) -> bool {
         self.contains(Self::of(area, verb))
     }
 }
@@ -115,7 +132,8 @@ impl BitOr for Powers {
 }
 
 /// The least role that may hand out a scope.
-pub(super) fn role_for(scope: &str) -> Role {
+#[must_use]
+pub fn role_for(scope: &str) -> Role {
     match scope {
         "*" | "workspace:*" | "workspace:admin" => Role::Admin,
         _ if scope.ends_with(":read") => Role::Viewer,
