@@ -171,7 +171,7 @@ impl Committer {
         Ok(Active { file, segment, first_group, at: HEADER_BLOCK as u64, len })
     }
 
-    /// Puts the seal behind the last group, cuts the unused rest off and makes both durable.
+    /// Puts the seal behind the last group and makes it durable. The unused rest is cut off later.
     fn seal_segment(&mut self) -> io::Result<()> {
         let Some(active) = self.active.take() else { return Ok(()) };
         let disk = &self.shared.options.disk;
@@ -179,8 +179,7 @@ impl Committer {
         let bytes = seal.bytes(&self.shared.store, active.segment, self.point.group);
         disk.write(&active.file, &bytes, active.at)?;
         disk.sync(&active.file)?;
-        active.file.set_len(active.at + bytes.len() as u64)?;
-        active.file.sync_all()?;
+        self.shared.room.trim(active.segment, active.at + bytes.len() as u64);
         self.shared.index.update(active.segment, |held| held.sealed = true);
         Ok(())
     }

@@ -32,7 +32,8 @@ pub trait Disk: Send + Sync + 'static {
         Ok(rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len)?)
     }
 
-    /// Creates a file of `len` zeros that really take their room, and makes it durable.
+    /// Creates a file of `len` zeros that really take their room, and makes it durable, piece by
+    /// piece: a group that is synced meanwhile must not wait behind all of it.
     ///
     /// # Errors
     /// As the disk says; there is then no next segment, and appends may be refused with `Full`.
@@ -44,6 +45,7 @@ pub trait Disk: Send + Sync + 'static {
         while left > 0 {
             let now = left.min(CHUNK as u64);
             file.write_all(&zeros[..now as usize])?;
+            file.sync_data()?;
             left -= now;
         }
         file.sync_all()
@@ -63,6 +65,13 @@ impl Disk for RealDisk {}
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Cuts a file down to `len` bytes.
+pub(crate) fn trim(path: &Path, len: u64) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(len)?;
+    file.sync_all()
 }
 
 /// Makes the names in a folder durable.

@@ -32,12 +32,20 @@ pub(crate) struct Room {
     folder: Folder,
     next: Mutex<Next>,
     changed: Condvar,
+    /// Sealed segments with the bytes they need.
+    trims: Mutex<Vec<(u64, u64)>>,
 }
 
 impl Room {
     pub(crate) fn new(options: &Options, folder: &Folder) -> Arc<Self> {
         let (options, folder) = (options.clone(), folder.clone());
-        Arc::new(Self { options, folder, next: Mutex::new(Next::None), changed: Condvar::new() })
+        Arc::new(Self {
+            options,
+            folder,
+            next: Mutex::new(Next::None),
+            changed: Condvar::new(),
+            trims: Mutex::default(),
+        })
     }
 
     /// The thread that prepares segments.
@@ -53,6 +61,22 @@ impl Room {
     fn set(&self, next: Next) {
         *self.lock() = next;
         self.changed.notify_all();
+    }
+
+    /// Has the unused rest of a sealed segment cut off, when there is time for it.
+    pub(crate) fn trim(&self, segment: u64, len: u64) {
+        self.trims.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((segment, len));
+        self.changed.notify_all();
+    }
+
+    /// Cuts what is to be cut. What fails is done by the next start.
+    fn trim_now(&self) {
+        let trims = std::mem::take(&mut *self.trims.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        for (segment, len) in trims {
+            if let Err(error) = disk::trim(&self.folder.segment(segment), len) {
+                tracing::warn!(segment, %error, "the rest of a sealed segment could not be cut off");
+            }
+        }
     }
 
     /// Asks for the file of this segment.
@@ -103,6 +127,11 @@ impl Room {
     }
 
     fn run(&self) {
+        self.prepare_on_demand();
+        self.trim_now();
+    }
+
+    fn prepare_on_demand(&self) {
         let mut next = self.lock();
         loop {
             match *next {
@@ -110,6 +139,7 @@ impl Room {
                 Next::Wanted(segment) | Next::Retried(segment) => {
                     drop(next);
                     let prepared = self.prepare(segment);
+                    self.trim_now();
                     next = self.lock();
                     // Somebody may have stopped us, or asked for another one meanwhile.
                     if matches!(*next, Next::Wanted(wanted) | Next::Retried(wanted) if wanted == segment) {

@@ -14,8 +14,8 @@ use super::walk::Groups;
 use crate::Recorded;
 use crate::seal;
 
-/// Most bytes of one step.
-const STEP_BYTES_MAX: usize = 256 << 10;
+/// Most bytes of one step. A large step has few records per log, and each one costs sled a leaf.
+const STEP_BYTES_MAX: usize = 2 << 20;
 /// How long the shelver waits for room: sled must never see a full disk.
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// Groups after which a rebuild says how far it is.

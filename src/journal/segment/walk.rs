@@ -96,14 +96,14 @@ impl<'a> Iterator for Frames<'a> {
 
 /// Checks a whole sealed segment that should follow `point`: header, group numbers, checksums,
 /// offsets, commitments, chains, seal. Moves `point` to its end and gives every frame with its group
-/// to `each` once it is proven.
+/// to `each` once it is proven. Says where the segment ends.
 pub(crate) fn check_sealed(
     bytes: &Bytes,
     store: &StoreId,
     segment: u64,
     point: &mut Point,
     each: &mut dyn FnMut(u64, Frame),
-) -> Result<Seal, Break> {
+) -> Result<usize, Break> {
     let first_group = point.group + 1;
     check_header(bytes, store, segment, point)?;
     let mut groups = Groups::new(bytes, store, segment);
@@ -114,7 +114,8 @@ pub(crate) fn check_sealed(
                 check_group(bytes, &lead, range.start, body, point, each)?;
             }
             Some((lead, range, body)) => {
-                return check_seal(&lead, range.start, body, first_group, point);
+                check_seal(&lead, range.start, body, first_group, point)?;
+                return Ok(range.end);
             }
             None => return Err(Break::new(at, point.group + 1, "no whole group and no seal stands here")),
         }
@@ -192,7 +193,7 @@ pub(crate) fn check_group(
     Ok(())
 }
 
-fn check_seal(lead: &Lead, at: usize, body: &[u8], first_group: u64, point: &Point) -> Result<Seal, Break> {
+fn check_seal(lead: &Lead, at: usize, body: &[u8], first_group: u64, point: &Point) -> Result<(), Break> {
     let fail = |why: String| Break::new(at, point.group, why);
     let seal = Seal::read(body).map_err(|error| fail(error.0))?;
     if lead.number != point.group || seal.first_group != first_group {
@@ -201,7 +202,7 @@ fn check_seal(lead: &Lead, at: usize, body: &[u8], first_group: u64, point: &Poi
     if seal.heads() != point.heads {
         return Err(fail("the seal's heads are not where the groups end".to_owned()));
     }
-    Ok(seal)
+    Ok(())
 }
 
 /// Everything whole in a segment's file, whatever stands between.

@@ -204,7 +204,13 @@ impl<'a> Recovery<'a> {
         let mut point = self.found.point.clone();
         let checked = walk::check_sealed(&bytes, &self.store, segment, &mut point, &mut scan.each());
         match checked {
-            Ok(_) => self.adopt(segment, point, scan, frames),
+            Ok(end) => {
+                if end < bytes.len() {
+                    let trimmed = disk::trim(&self.folder.segment(segment), end as u64);
+                    trimmed.map_err(OpenError::io(format!("cut off the rest of segment {segment}")))?;
+                }
+                self.adopt(segment, point, scan, frames)
+            }
             Err(mut broken) => {
                 if bytes.is_empty() {
                     broken.why = "the file is missing or empty".to_owned();

@@ -13,6 +13,10 @@ use crate::segment::requests;
 use crate::segment::walk::Frames;
 use crate::{LogId, Position, Recorded};
 
+/// Encoded bytes of [`Contents`] without its runs, and of a [`Run`].
+const CONTENTS_BYTES: usize = 8 + 8 + 8;
+const RUN_BYTES: usize = 4 + 8 + 4;
+
 /// Which frames a group holds, in its own order.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Contents {
@@ -123,9 +127,16 @@ impl Step {
                 }
             }
         }
-        for contents in self.contents.chunks(256) {
-            let group = contents[0].group;
-            batch.insert(number_key(b'g', group), codec::encode(&contents));
+        let mut rest = &self.contents[..];
+        while let Some(first) = rest.first() {
+            let mut bytes = 0;
+            let fits = |contents: &&Contents| {
+                bytes += CONTENTS_BYTES + contents.runs.len() * RUN_BYTES;
+                bytes <= RECORD_BYTES_MAX
+            };
+            let (record, behind) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+            batch.insert(number_key(b'g', first.group), codec::encode(&record));
+            rest = behind;
         }
         if let Some(run) = &self.run {
             for key in &run.replaced {
