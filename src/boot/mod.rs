@@ -19,6 +19,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -85,7 +86,7 @@ impl Taffrail {
     /// See [`BootError`].
     pub async fn open(options: Options) -> Result<Arc<Self>, BootError> {
         let started = Instant::now();
-        std::fs::create_dir_all(&options.data).map_err(BootError::io("make the data directory"))?;
+        make_private(&options.data).map_err(BootError::io("make the data directory"))?;
         let snapshots = Snapshots::open(&options.data).map_err(BootError::io("open the snapshots"))?;
         let (journal, folds) = replay::from_data(&options, &snapshots).await?;
         let store = Store { journal: Arc::new(journal), snapshots };
@@ -276,6 +277,12 @@ impl Taffrail {
             tracing::warn!(%error, "the times of last use could not be written");
         }
     }
+}
+
+/// Makes a data directory that only its owner may enter; one that exists keeps its mode.
+fn make_private(data: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
 /// Saves worlds of one store.

@@ -238,7 +238,7 @@ impl Survey {
             if survey.broken_at == 0 {
                 survey.broken_at = groups.at;
                 let rest = bytes.get(groups.at..).unwrap_or_default();
-                survey.clean_end = rest.iter().all(|byte| *byte == 0);
+                survey.clean_end = is_zero(rest);
                 if survey.clean_end {
                     return survey;
                 }
@@ -260,4 +260,11 @@ impl Survey {
 fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
     rest.windows(4).position(|window| window == b"TFGR" || window == b"TFSL").map(|found| from + found)
+}
+
+/// Whether there is nothing but zeros: most of a segment that is being filled.
+fn is_zero(bytes: &[u8]) -> bool {
+    // Comparing blocks is memcmp, also where nothing is optimised.
+    const ZEROS: [u8; 4_096] = [0; 4_096];
+    bytes.chunks(ZEROS.len()).all(|block| *block == ZEROS[..block.len()])
 }
