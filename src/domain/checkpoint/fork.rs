@@ -80,7 +80,7 @@ fn copy(task: &Task, source: &Mission, new_ids: &HashMap<&TaskId, TaskId>) -> Ta
         assigned_agent_id: task.assigned_agent_id.clone(),
         status: source.status_in_a_fork(task),
         task_order: task.task_order,
-        depends_on: task.depends_on.iter().filter_map(|id| new_ids.get(id).cloned()).collect(),
+        depends_on: source.dependencies_of(task).map(|id| new_ids[id].clone()).collect(),
         max_iterations: task.max_iterations,
         outcome: task.outcome(),
     }

@@ -169,7 +169,7 @@ impl Mission {
                 "title": task.title, "description": task.description,
                 "assigned_agent_id": task.assigned_agent_id, "status": self.status_in_a_fork(task),
                 "task_order": task.task_order, "max_iterations": task.max_iterations,
-                "depends_on": task.depends_on.iter().map(place).collect::<Vec<_>>(),
+                "depends_on": self.dependencies_of(task).map(place).collect::<Vec<_>>(),
                 "result_summary": outcome.as_ref().map(|outcome| &outcome.result_summary),
                 "output_path": outcome.as_ref().map(|outcome| &outcome.output_path),
             })
@@ -184,11 +184,18 @@ impl Mission {
     /// Where a task stands when a fork begins: what was in flight is ready, or waits, again (ruling R13).
     #[must_use]
     pub fn status_in_a_fork(&self, task: &Task) -> TaskStatus {
-        if task.status.is_in_flight() {
-            birth_status(self.all_completed(&task.depends_on))
-        } else {
-            task.status
+        match task.status {
+            // In the midst of a batch a task may wait for one that is yet to come: the fork is without it.
+            TaskStatus::InProgress | TaskStatus::AwaitingApproval | TaskStatus::Blocked => {
+                birth_status(self.all_completed(self.dependencies_of(task)))
+            }
+            settled => settled,
         }
+    }
+
+    /// The dependencies of a task that exist; a fork drops the others (`journal.md` 5.6).
+    pub(crate) fn dependencies_of<'a>(&'a self, task: &'a Task) -> impl Iterator<Item = &'a TaskId> + 'a {
+        task.depends_on.iter().filter(|id| self.tasks.contains_key(*id))
     }
 }
 

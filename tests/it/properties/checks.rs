@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 use taffrail_domain::checkpoint::{CheckpointEvent, Snapshot};
-use taffrail_domain::mission::{Mission, Status, TaskStatus};
-use taffrail_domain::{AgentId, CrewId, Entry, Event, Offset};
+use taffrail_domain::mission::{Mission, Status, Task, TaskStatus};
+use taffrail_domain::{AgentId, CrewId, Entry, Event, Offset, TaskId};
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 
 use super::history::History;
@@ -78,9 +78,13 @@ pub(crate) fn forks_equal_the_past(history: &History) -> Checked {
 fn normal_form(mission: &Mission, prefix: &str) -> Value {
     let tasks = mission.tasks_in_order();
     let place = |id| tasks.iter().position(|task| task.id == id);
-    let settled = |status: TaskStatus, ready: bool| match status {
-        TaskStatus::InProgress | TaskStatus::AwaitingApproval if ready => TaskStatus::Pending,
-        TaskStatus::InProgress | TaskStatus::AwaitingApproval => TaskStatus::Blocked,
+    let known = |task: &Task| -> Vec<TaskId> {
+        task.depends_on.iter().filter(|id| mission.tasks.contains_key(*id)).cloned().collect()
+    };
+    let settled = |task: &Task| match task.status {
+        TaskStatus::InProgress | TaskStatus::AwaitingApproval | TaskStatus::Blocked => {
+            if mission.all_completed(&known(task)) { TaskStatus::Pending } else { TaskStatus::Blocked }
+        }
         other => other,
     };
     let tasks: Vec<Value> = tasks
@@ -90,8 +94,8 @@ fn normal_form(mission: &Mission, prefix: &str) -> Value {
             json!({
                 "title": task.title, "description": task.description, "order": task.task_order,
                 "agent": task.assigned_agent_id, "max_iterations": task.max_iterations,
-                "status": settled(task.status, mission.all_completed(&task.depends_on)),
-                "needs": task.depends_on.iter().map(|id| place(id.clone())).collect::<Vec<_>>(),
+                "status": settled(task),
+                "needs": known(task).into_iter().map(place).collect::<Vec<_>>(),
                 "result": task.result_summary.as_ref().filter(|_| done),
                 "output": task.output_path.as_ref().filter(|_| done),
             })

@@ -13,7 +13,7 @@ use checks::{
 use history::{History, any_wishes};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_history_replays_to_the_same_world(wishes in any_wishes(), cut in any::<prop::sample::Index>()) {
