@@ -226,6 +226,22 @@ async fn a_crash_between_the_two_logs_of_bootstrap_is_finished_at_the_next_start
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_start_without_room_opens_a_registered_workspace_when_there_is_room() {
+    let data = tempfile::tempdir().unwrap();
+    let memory = Arc::new(MemoryJournal::new());
+    let journal: Arc<dyn Journal> = Arc::clone(&memory) as _;
+    let secret = half_a_bootstrap(&journal, data.path()).await;
+    memory.set_room(false);
+    let app = Taffrail::open_on(Options::new(data.path()), journal).await.unwrap();
+    assert!(app.authenticate(secret.reveal()).is_ok(), "what needs no room goes on");
+    assert!(app.workspace(&"w1".into()).is_none());
+    memory.set_room(true);
+    let mut published = app.writer_of(LogTag(1)).unwrap().watch();
+    published.wait_for(|world| world.state.roster.opened.is_some()).await.unwrap();
+    assert!(app.workspace(&"w1".into()).is_some());
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let data = tempfile::tempdir().unwrap();

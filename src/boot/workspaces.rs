@@ -48,15 +48,26 @@ impl Taffrail {
             let world = world.unwrap_or_else(|| WorkspaceWorld::empty(registration.tag));
             self.start_workspace(&registration.id, world);
             if !is_open {
-                tracing::info!(workspace.id = %registration.id, "a registered workspace is opened late");
-                self.open_workspace(registration).await.map_err(|source| BootError::FollowUp {
-                    workspace: registration.id.to_string(),
-                    source,
-                })?;
+                self.open_at_start(registration).await?;
             }
         }
         for log in worlds.keys() {
             tracing::warn!(log = log.0, "a log belongs to no registered workspace");
+        }
+        Ok(())
+    }
+
+    /// Gives a workspace its first entries, which a crash left it without. A full disk does not stop the
+    /// start: reads go on, and the workspace is opened when there is room, as at run time.
+    async fn open_at_start(&self, registration: &Registration) -> Result<(), BootError> {
+        let id = &registration.id;
+        match self.open_workspace(registration).await {
+            Ok(()) => tracing::info!(workspace.id = %id, "a registered workspace is opened late"),
+            Err(error @ (ExecuteError::Full | ExecuteError::Busy)) => {
+                tracing::warn!(workspace.id = %id, %error, "the registered workspace is opened later");
+                self.late.store(true, Ordering::Relaxed);
+            }
+            Err(source) => return Err(BootError::FollowUp { workspace: id.to_string(), source }),
         }
         Ok(())
     }
