@@ -159,8 +159,8 @@ impl Taffrail {
         Ok(())
     }
 
-    /// Step 12: takes no more commands, answers those that wait, seals the journal and writes
-    /// snapshots. A second call finds nothing to do.
+    /// Step 12: takes no more commands, answers those that wait, seals the journal and, unless
+    /// [`Taffrail::failure`] says why not, writes snapshots. A second call finds nothing to do.
     pub async fn drain(&self) {
         let mut errands = std::mem::take(&mut *lock(&self.errands));
         while errands.join_next().await.is_some() {}
@@ -173,14 +173,26 @@ impl Taffrail {
             upkeep.stop().await;
         }
         self.flush_vault().await;
-        let Some(store) = &self.store else { return };
+        if let Some(store) = &self.store {
+            self.drain_journal(store).await;
+        }
+        // Nobody watches the journal any more: what went wrong at its end is seen here or never.
+        if let Some(why) = self.journal().health().poisoned {
+            self.surroundings.alarm.raise(why);
+        }
+        if let (Some(store), None) = (&self.store, self.failure()) {
+            self.save_all(store).await;
+        }
+    }
+
+    async fn drain_journal(&self, store: &Store) {
         let journal = Arc::clone(&store.journal);
         match spawn_blocking(move || journal.drain(SHELVE_PATIENCE)).await {
             Ok(drained) => tracing::info!(drained.shelved, drained.sealed, "the journal is drained"),
-            Err(error) => tracing::error!(%error, "the journal could not be drained"),
-        }
-        if self.failure().is_none() {
-            self.save_all(store).await;
+            Err(error) => {
+                tracing::error!(%error, "the journal could not be drained");
+                self.surroundings.alarm.raise("the drain of the journal panicked");
+            }
         }
     }
 

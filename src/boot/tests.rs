@@ -270,6 +270,18 @@ async fn what_was_acknowledged_is_there_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_journal_poisoned_at_the_drain_is_a_failure() {
+    let data = tempfile::tempdir().unwrap();
+    let journal = Arc::new(MemoryJournal::new());
+    let app = Taffrail::open_on(Options::new(data.path()), Arc::clone(&journal) as _).await.unwrap();
+    app.bootstrap(ada(), None).await.unwrap();
+    assert_eq!(app.failure(), None);
+    journal.poison("the last sync failed");
+    app.drain().await;
+    assert_eq!(app.failure().as_deref(), Some("the last sync failed"));
+}
+
+#[tokio::test]
 async fn a_damaged_or_foreign_snapshot_costs_time_and_nothing_else() {
     let data = tempfile::tempdir().unwrap();
     let app = on_disk(data.path()).await;
