@@ -7,7 +7,7 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::folder::Folder;
-use super::format::{Header, Kind, StoreId};
+use super::format::{HEADER_BLOCK, Header, Kind, StoreId};
 use super::options::OpenError;
 use super::walk::{self, Break, Groups, Point, Survey};
 use crate::{LogId, Position};
@@ -78,6 +78,10 @@ pub fn verify(data: &Path) -> Result<Verified, VerifyError> {
                 if !last {
                     return Err(broken(*number, broke));
                 }
+                if behind.clone().count() == 1 && !is_begun(&bytes) {
+                    let why = "its header was durable before the segment behind it was prepared".to_owned();
+                    return Err(broken(*number, Break { byte: 0, group: point.group + 1, why }));
+                }
                 found.torn = check_open_end(&bytes, &store, *number, &mut point)
                     .map_err(|broke| broken(*number, broke))?
                     .map(|byte| (*number, byte));
@@ -121,6 +125,11 @@ fn check_open_end(
         return Err(Break { byte: at as u64, group: point.group + 1, why });
     }
     Ok((!survey.clean_end).then_some(at as u64))
+}
+
+/// Whether the block of its header is there: otherwise it can only be a segment that was prepared.
+fn is_begun(bytes: &[u8]) -> bool {
+    bytes.len() >= HEADER_BLOCK && Header::read(bytes).is_ok()
 }
 
 /// Whether a segment was prepared but never held a group.

@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::disk;
 use super::folder::Folder;
-use super::format::{Header, Heads, StoreId};
+use super::format::{HEADER_BLOCK, Header, Heads, StoreId};
 use super::index::Held;
 use super::options::{OpenError, Options};
 use super::requests::{self, Requests};
@@ -134,40 +134,38 @@ impl<'a> Recovery<'a> {
     /// The last segment that ever held a group, and the files behind it that never did.
     fn last_segment(&mut self) -> Result<(u64, Vec<u64>), OpenError> {
         let files = self.folder.numbers()?;
-        let (mut unused, mut torn) = (Vec::new(), Vec::new());
+        let mut unused = Vec::new();
         let mut last = 0;
         for number in files.iter().rev() {
-            let Some(survey) = self.survey_unused(*number)? else {
+            let Some(found) = self.survey_unused(*number)? else {
                 last = *number;
                 break;
             };
-            unused.insert(0, *number);
-            torn.extend((!survey.clean_end).then_some((*number, survey.broken_at)));
+            unused.insert(0, found);
         }
         let shelved_in = self.ask_shelf(|shelf, shelved| shelf.segment_of(shelved.group)).flatten();
         last = last.max(shelved_in.unwrap_or(0));
-        unused.retain(|number| *number > last);
-        // At most the active segment and the one prepared behind it can be without a group.
-        if unused.iter().zip(last + 1..).any(|(number, expected)| *number != expected) || unused.len() > 2 {
-            let why = "a segment behind it was prepared, so it must have been there".to_owned();
-            return Err(OpenError::Damaged { segment: last + 1, byte: 0, group: 0, why });
+        unused.retain(|found| found.number > last);
+        if let Some(why) = never_so(&unused, last) {
+            return Err(OpenError::Damaged { segment: last + 1, byte: 0, group: 0, why: why.into() });
         }
-        for (segment, byte) in torn.into_iter().filter(|(number, _)| *number > last) {
-            self.repaired(torn_group_cut(segment, byte));
+        for found in unused.iter().filter(|found| !found.survey.clean_end) {
+            self.repaired(torn_group_cut(found.number, found.survey.broken_at));
         }
-        Ok((last, unused))
+        Ok((last, unused.into_iter().map(|found| found.number).collect()))
     }
 
     /// What stands in a segment that holds no whole group; `None` if it holds one.
-    fn survey_unused(&self, number: u64) -> Result<Option<Survey>, OpenError> {
+    fn survey_unused(&self, number: u64) -> Result<Option<Unused>, OpenError> {
         let bytes = self.load(number)?;
-        let ours = match Header::read(&bytes) {
-            Ok(header) => header.store == self.store && header.segment == number,
+        let header = match Header::read(&bytes) {
             Err(error) if error.0.contains("newer") => return Err(OpenError::Format(error.0)),
-            Err(_) => true,
+            header => header.ok(),
         };
+        let ours = header.is_none_or(|header| header.store == self.store && header.segment == number);
         let survey = Survey::of(&bytes, &self.store, number);
-        Ok((ours && survey.is_empty()).then_some(survey))
+        let has_header = header.is_some() && bytes.len() >= HEADER_BLOCK;
+        Ok((ours && survey.is_empty()).then_some(Unused { number, has_header, survey }))
     }
 
     /// The bytes of a segment; none if the file is missing.
@@ -345,6 +343,32 @@ impl<'a> Recovery<'a> {
             return Err(OpenError::SnapshotMismatch { logs });
         }
         Ok(())
+    }
+}
+
+/// A segment without a whole group.
+struct Unused {
+    number: u64,
+    has_header: bool,
+    survey: Survey,
+}
+
+/// Why these files behind segment `last` cannot be all that ever was: at most the active segment and
+/// the one prepared behind it are without a group, and that one is prepared only once the header of
+/// the active one is durable.
+fn never_so(unused: &[Unused], last: u64) -> Option<&'static str> {
+    let has_gap = unused.iter().zip(last + 1..).any(|(found, expected)| found.number != expected);
+    match unused {
+        _ if has_gap || unused.len() > 2 => {
+            Some("a segment behind it was prepared, so it must have been there")
+        }
+        [active, _] if !active.has_header => {
+            Some("its header was durable before the segment behind it was prepared")
+        }
+        [_, behind] if behind.has_header => {
+            Some("the segment behind it was begun, so it must have held groups")
+        }
+        _ => None,
     }
 }
 

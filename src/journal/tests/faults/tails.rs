@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::place::{Place, append, group_starts};
-use taffrail_journal::{Frame, LogId};
+use taffrail_journal::{Frame, LogId, segment};
 
 /// What is acknowledged before the last group, and what with it.
 async fn two_groups_and_a_last_one(place: &Place) -> (Vec<Frame>, Vec<Frame>) {
@@ -41,16 +41,33 @@ async fn a_last_group_torn_or_cut_at_any_byte_goes_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_cut_inside_its_header_holds_nothing_any_more() {
+async fn a_file_without_its_header_is_damaged_once_the_next_one_is_prepared() {
     let place = Place::new();
     let (before, _) = two_groups_and_a_last_one(&place).await;
     let active = place.used_segments().len() - 1;
-    for len in [0, 1, 77, 78, 4095, 4096] {
-        let cut = place.copy();
-        let bytes = fs::read(&cut.segments()[active]).unwrap();
-        fs::write(&cut.segments()[active], &bytes[..len]).unwrap();
-        cut.expect(&before).await;
+    let bytes = fs::read(&place.segments()[active]).unwrap();
+    let prepared = format!("segments/{:012}.segment", active + 2);
+    let zeroed = vec![0; bytes.len()];
+    for hurt in [&bytes[..0], &bytes[..1], &bytes[..77], &bytes[..4095], &zeroed] {
+        for next_is_prepared in [true, false] {
+            let place = place.copy();
+            let prepared = place.data.path().join(&prepared);
+            fs::write(&place.segments()[active], hurt).unwrap();
+            if next_is_prepared {
+                fs::write(prepared, vec![0; 8 << 10]).unwrap();
+                let why = place.expect_refusal(active as u64 + 1);
+                assert!(why.contains("its header was durable"), "{why}");
+                assert!(segment::verify(place.data.path()).is_err());
+            } else {
+                drop(fs::remove_file(prepared));
+                place.expect(&before).await;
+            }
+        }
     }
+    // Its header is whole: only the first group was torn.
+    fs::write(&place.segments()[active], &bytes[..4096]).unwrap();
+    fs::write(place.data.path().join(prepared), vec![0; 8 << 10]).unwrap();
+    place.expect(&before).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
