@@ -60,18 +60,12 @@ impl Taffrail {
         let full_name = account.full_name().to_owned();
         let password_hash = self.vault().passwords().hash(account.into_password().into()).await?;
         let profile = Profile { email: email.clone(), full_name, password_hash };
-        self.vault().put_user(user, profile).await?;
-        self.vault().put_token(token, &secret).await?;
-        let wish = Wish {
+        let fact = Wish {
             command: InstanceCommand::Bootstrap(command.clone()),
             actor: Actor::User(user.clone()),
             request,
         };
-        let executed = self.instance.execute(wish).await;
-        if let Err(error) = accepted(executed) {
-            self.take_back(&error, Some(user), token).await;
-            return Err(error);
-        }
+        self.register(Some((user, profile)), (token, &secret), fact).await?;
         // The account is durable and its secret is told only here: from now on nothing may fail. What
         // finds no room yet is followed up later, at the latest by the next start.
         if let Err(error) = self.open_registered(workspace).await {
@@ -113,6 +107,18 @@ impl Taffrail {
     /// # Errors
     /// See [`AccountError`].
     pub async fn issue_token(
+        self: &Arc<Self>,
+        issuer: &Session,
+        draft: &TokenDraft,
+        request: Option<Request>,
+    ) -> Result<IssuedToken, AccountError> {
+        let (app, issuer, draft) = (Arc::clone(self), issuer.clone(), draft.clone());
+        // Between the vault and the log it must not end because the client hung up.
+        let done = self.errand(async move { app.issue_whole_token(&issuer, &draft, request).await }).await;
+        done.unwrap_or(Err(AccountError::Execute(ExecuteError::Panicked)))
+    }
+
+    async fn issue_whole_token(
         &self,
         issuer: &Session,
         draft: &TokenDraft,
@@ -125,21 +131,42 @@ impl Taffrail {
         let grant = TokenGrant::new(draft, &self.issuer(issuer), self.now())?;
         let id = TokenId::from(FreshIds.cuid());
         let secret = TokenSecret::fresh()?;
-        self.vault().put_token(&id, &secret).await?;
         let user = issuer.user.clone();
         let command = InstanceCommand::IssueToken(IssueToken { id: id.clone(), user: user.clone(), grant });
-        let wish = Wish { command, actor: Actor::User(user), request };
-        let executed = match accepted(self.instance.execute(wish).await) {
-            Ok(executed) => executed,
-            Err(error) => {
-                self.take_back(&error, None, &id).await;
-                return Err(error);
-            }
-        };
+        let fact = Wish { command, actor: Actor::User(user), request };
+        let executed = self.register(None, (&id, &secret), fact).await?;
         let token = executed.world.state.tokens.get(&id).cloned();
         // The world that is answered with holds the entry.
         let token = token.ok_or(ExecuteError::Unavailable)?;
         Ok(IssuedToken { secret, entry_head: token.born, token })
+    }
+
+    /// The vault first, then the fact. If either is known to have failed, the vault holds nothing of it.
+    async fn register(
+        &self,
+        user: Option<(&UserId, Profile)>,
+        token: (&TokenId, &TokenSecret),
+        fact: Wish<InstanceCommand>,
+    ) -> Result<Executed<InstanceWorld>, AccountError> {
+        let user_id = user.as_ref().map(|(id, _)| *id);
+        let registered = self.put_and_execute(user, token, fact).await;
+        if let Err(error) = &registered {
+            self.take_back(error, user_id, token.0).await;
+        }
+        registered
+    }
+
+    async fn put_and_execute(
+        &self,
+        user: Option<(&UserId, Profile)>,
+        (token, secret): (&TokenId, &TokenSecret),
+        fact: Wish<InstanceCommand>,
+    ) -> Result<Executed<InstanceWorld>, AccountError> {
+        if let Some((user, profile)) = user {
+            self.vault().put_user(user, profile).await?;
+        }
+        self.vault().put_token(token, secret).await?;
+        accepted(self.instance.execute(fact).await)
     }
 
     /// What a session may hand on.

@@ -148,6 +148,31 @@ async fn a_secret_is_shown_once() {
 }
 
 #[tokio::test]
+async fn a_token_that_finds_no_room_in_the_vault_takes_its_person_along() {
+    let (data, app) = in_memory().await;
+    let folder = |name: &str| data.path().join("vault").join(name);
+    std::fs::remove_dir(folder("tokens")).unwrap();
+    assert!(matches!(app.bootstrap(ada(), None).await, Err(AccountError::Io(_))));
+    assert_eq!(std::fs::read_dir(folder("users")).unwrap().count(), 0, "on the disk");
+    assert_eq!(app.vault().sweep(|_| false, |_| false).await.unwrap(), 0, "in memory");
+}
+
+#[tokio::test]
+async fn a_token_is_made_whole_though_its_caller_hangs_up() {
+    let (_data, app) = in_memory().await;
+    let made = app.bootstrap(ada(), None).await.unwrap();
+    let session = app.authenticate(made.cli_token.reveal()).unwrap();
+    let draft = TokenDraft::default();
+    tokio::select! {
+        biased;
+        issued = app.issue_token(&session, &draft, None) => panic!("at once: {issued:?}"),
+        () = std::future::ready(()) => {}
+    }
+    app.drain().await;
+    assert_eq!(app.instance().world().tokens_of(&made.user_id).count(), 2);
+}
+
+#[tokio::test]
 async fn the_bootstrap_window_closes() {
     let data = tempfile::tempdir().unwrap();
     let options = Options { bootstrap_window: Some(Duration::ZERO), ..Options::new(data.path()) };
