@@ -11,8 +11,8 @@ mod kit;
 
 use std::fs::File;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use taffrail::boot::{Options, Taffrail};
@@ -20,11 +20,13 @@ use taffrail::stored::unsealed;
 use taffrail::writer::Wish;
 use taffrail_domain::mission::{MissionCommand, TaskPatch};
 use taffrail_domain::{LogTag, Time};
-use taffrail_journal::{Journal, LogId, Unsealed, frame, segment};
+use taffrail_journal::{AppendError, BoxFuture, Journal, LogId, Unsealed, frame, segment};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
 const CALLERS: [usize; 4] = [1, 16, 64, 256];
+/// Logs that the callers share.
+const WORKSPACES: usize = 4;
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_millis(1_500);
 
@@ -62,7 +64,9 @@ fn main() {
             commands.latencies(),
         );
     }
-    println!("\nbehind a burst of 200,000 frames the shelf lags: {}", runtime.block_on(shelver_lag(&frame)));
+    let (at_once, sustained) = runtime.block_on(ten_seconds(&frame));
+    println!("\n256 callers for ten seconds: {at_once:.0}/s in the first, {sustained:.0}/s in the last five");
+    println!("behind a burst of 200,000 frames the shelf lags: {}", runtime.block_on(shelver_lag(&frame)));
 }
 
 /// A task's status change, as the writer would store it.
@@ -104,8 +108,16 @@ where
     F: Fn(usize, Instant) -> Fut,
     Fut: Future<Output = Vec<u64>> + Send + 'static,
 {
+    race_for(ROUND, callers, one).await
+}
+
+async fn race_for<F, Fut>(time: Duration, callers: usize, one: F) -> Figures
+where
+    F: Fn(usize, Instant) -> Fut,
+    Fut: Future<Output = Vec<u64>> + Send + 'static,
+{
     let started = Instant::now();
-    let end = started + ROUND;
+    let end = started + time;
     let loops: Vec<_> = (0..callers).map(|caller| tokio::spawn(one(caller, end))).collect();
     let mut micros = vec![];
     for finished in loops {
@@ -115,6 +127,8 @@ where
 }
 
 type Waiting = (Vec<u8>, oneshot::Sender<()>);
+/// Where each workspace's log will stand once all under way is durable.
+type Heads = Arc<[Mutex<u64>; WORKSPACES]>;
 
 async fn plain_file(callers: usize, frame: &Unsealed) -> Figures {
     let folder = TempDir::new_in(".").expect("a folder on the disk under test");
@@ -175,20 +189,45 @@ fn open(folder: &TempDir) -> Arc<segment::SegmentJournal> {
 
 async fn appends(callers: usize, frame: &Unsealed) -> Figures {
     let folder = TempDir::new_in(".").expect("a folder on the disk under test");
-    let journal = open(&folder);
-    race(callers, |caller, end| {
-        let (journal, frame, log) = (Arc::clone(&journal), frame.clone(), LogId(caller as u32 + 1));
+    append_for(ROUND, callers, &open(&folder), &Heads::default(), frame).await
+}
+
+async fn append_for(
+    time: Duration,
+    callers: usize,
+    journal: &Arc<segment::SegmentJournal>,
+    heads: &Heads,
+    frame: &Unsealed,
+) -> Figures {
+    race_for(time, callers, |caller, end| {
+        let (journal, frame, heads) = (Arc::clone(journal), frame.clone(), Arc::clone(heads));
         async move {
-            let (mut micros, mut head) = (vec![], 0);
+            let mut micros = vec![];
             while Instant::now() < end {
                 let asked = Instant::now();
-                head = journal.append(log, head, vec![frame.clone()]).await.expect("appends");
+                let workspace = caller % WORKSPACES;
+                let appended = next_append(&journal, &heads[workspace], workspace, &frame);
+                appended.await.expect("appends");
                 micros.push(asked.elapsed().as_micros() as u64);
             }
             micros
         }
     })
     .await
+}
+
+/// One frame behind whatever this workspace's callers have under way: a batch takes its place when
+/// `append` is called.
+fn next_append<'j>(
+    journal: &'j segment::SegmentJournal,
+    head: &Mutex<u64>,
+    workspace: usize,
+    frame: &Unsealed,
+) -> BoxFuture<'j, Result<u64, AppendError>> {
+    let mut head = head.lock().expect("nobody panics");
+    let append = journal.append(LogId(workspace as u32 + 1), *head, vec![frame.clone()]);
+    *head += 1;
+    append
 }
 
 /// The same number of callers, each giving commands to the one writer of one workspace.
@@ -222,6 +261,19 @@ async fn through_the_writer(callers: usize) -> Figures {
     .await;
     app.drain().await;
     figures
+}
+
+/// Appends per second in the first second and in the last five of ten: what the shelver costs once it
+/// may fall behind no further.
+async fn ten_seconds(frame: &Unsealed) -> (f64, f64) {
+    let folder = TempDir::new_in(".").expect("a folder on the disk under test");
+    let journal = open(&folder);
+    let mut seconds = vec![];
+    let heads: Heads = Arc::default();
+    for _ in 0..10 {
+        seconds.push(append_for(Duration::from_secs(1), 256, &journal, &heads, frame).await.per_second);
+    }
+    (seconds[0], seconds[5..].iter().sum::<f64>() / 5.0)
 }
 
 /// Groups behind at the end of a burst, and how long until there are none.

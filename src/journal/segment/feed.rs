@@ -95,6 +95,11 @@ impl Feed {
         }
     }
 
+    /// Whether a group came so lately that its writers are still at it.
+    pub(crate) fn is_busy(&self, quiet: Duration) -> bool {
+        self.lock().groups.back().is_some_and(|newest| newest.since.elapsed() < quiet)
+    }
+
     /// Waits for an order, at most this long.
     pub(crate) fn pause(&self, longest: Duration) -> Order {
         let state = self.lock();

@@ -36,6 +36,9 @@ pub struct Options {
     pub shelve_bytes: usize,
     /// Longest time a frame waits for the shelver's next step. Default 200 ms.
     pub shelve_after: Duration,
+    /// Bytes that the shelver may fall behind while commits follow one another without a pause; from
+    /// there on it works beside them. Default 256 MiB.
+    pub burst_bytes_max: u64,
     /// Longest time the shelf may take to open before it is given up. Default 60 s.
     pub shelf_deadline: Duration,
     /// Requests kept in memory at least. Default 100,000.
@@ -62,6 +65,7 @@ impl Options {
             shelf: true,
             shelve_bytes: 64 << 10,
             shelve_after: Duration::from_millis(200),
+            burst_bytes_max: 256 << 20,
             shelf_deadline: Duration::from_secs(60),
             requests_kept: 100_000,
             requests_max: 1_000_000,

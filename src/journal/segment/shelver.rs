@@ -21,6 +21,11 @@ const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// Groups after which a rebuild says how far it is.
 const PROGRESS_GROUPS: u64 = 100_000;
 
+/// Lag from which a burst is a burst, bytes: below it the shelver is never late.
+const BURST_BYTES: u64 = 4 << 20;
+/// A burst is over when nothing was committed for so long.
+const QUIET: Duration = Duration::from_millis(10);
+
 /// Everything the shelving thread owns.
 pub(crate) struct Shelver {
     shared: Arc<Shared>,
@@ -62,6 +67,9 @@ impl Shelver {
 
     fn work(&mut self) -> Result<(), String> {
         loop {
+            if self.gives_way() && self.shared.feed.pause(QUIET) == Order::Work {
+                continue;
+            }
             let behind = self.group < self.shared.last_group();
             if self.shared.feed.first().is_none_or(|first| first > self.group + 1) && behind {
                 if self.catch_up()? == Order::Stop {
@@ -80,6 +88,13 @@ impl Shelver {
                 Order::Work | Order::Finish => self.step()?,
             }
         }
+    }
+
+    /// Whether writers have the disk to themselves: sled writes everything more than twice, and a burst
+    /// is over sooner without it. The lag is bounded all the same.
+    fn gives_way(&self) -> bool {
+        let (_, lag) = self.shared.lag();
+        (BURST_BYTES..self.shared.options.burst_bytes_max).contains(&lag) && self.shared.feed.is_busy(QUIET)
     }
 
     /// One step from memory.
