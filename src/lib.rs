@@ -6,6 +6,7 @@
 
 pub mod boot;
 pub mod cli;
+mod durable;
 pub mod http;
 pub mod mint;
 pub mod snapshot;

@@ -19,6 +19,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -33,6 +34,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 pub use account::{AccountError, AuthError, Bootstrapped, IssuedToken, Session};
 pub use options::{BootError, Options};
 
+use crate::durable;
 use crate::snapshot::Snapshots;
 use crate::vault::Vault;
 use crate::writer::{self, Alarm, Running, Surroundings, Writer};
@@ -44,6 +46,10 @@ use upkeep::Upkeep;
 
 /// A boot replay longer than this is worth a snapshot at once.
 const SNAPSHOT_AFTER_ENTRIES: u64 = 100_000;
+/// What a mode says of who may do what.
+const PERMISSIONS: u32 = 0o777;
+/// What a mode says of everybody but the owner.
+const OTHERS: u32 = 0o077;
 /// How long the shelver may work on at a drain; the next start shelves the rest.
 const SHELVE_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -291,10 +297,16 @@ impl Taffrail {
     }
 }
 
-/// Makes a data directory that only its owner may enter; one that exists keeps its mode.
+/// Makes a data directory that only its owner may enter. One that exists keeps its mode: it may be
+/// shared on purpose, or by mistake, and only its owner knows.
 fn make_private(data: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
+    durable::make_folder(data)?;
+    let mode = std::fs::metadata(data)?.permissions().mode() & PERMISSIONS;
+    if mode & OTHERS != 0 {
+        let mode = format!("{mode:03o}");
+        tracing::warn!(path = %data.display(), mode, "others may enter the data directory; chmod 700 keeps them out");
+    }
+    Ok(())
 }
 
 /// Saves worlds of one store.

@@ -267,6 +267,32 @@ async fn a_start_without_room_opens_a_registered_workspace_when_there_is_room() 
     assert!(app.workspace(&"w1".into()).is_some());
 }
 
+/// What the journal makes in a data directory, by its own rules.
+const THE_JOURNALS: [&str; 4] = ["lock", "segments", "shelf", "store"];
+
+fn assert_only_the_owner_may_open(path: &Path) {
+    let mode = std::fs::metadata(path).unwrap().permissions().mode() & PERMISSIONS;
+    assert_eq!(mode, if path.is_dir() { 0o700 } else { 0o600 }, "{}", path.display());
+    if path.is_dir() {
+        let below = std::fs::read_dir(path).unwrap().map(|file| file.unwrap());
+        let own = below.filter(|file| !THE_JOURNALS.iter().any(|name| file.file_name() == *name));
+        own.for_each(|file| assert_only_the_owner_may_open(&file.path()));
+    }
+}
+
+#[tokio::test]
+async fn only_the_owner_may_open_what_is_in_the_data_directory() {
+    let parent = tempfile::tempdir().unwrap();
+    let data = parent.path().join("data");
+    let app = on_disk(&data).await;
+    app.bootstrap(ada(), None).await.unwrap();
+    app.drain().await;
+    for path in ["snapshots/0-3.snap", "vault/key", "vault/users", "vault/tokens"] {
+        assert!(data.join(path).exists(), "{path}");
+    }
+    assert_only_the_owner_may_open(&data);
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_is_there_after_a_restart() {
     let data = tempfile::tempdir().unwrap();

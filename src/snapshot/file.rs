@@ -7,7 +7,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use taffrail_projections::World;
 
-use super::{Stamp, UNFINISHED};
+use super::Stamp;
+use crate::durable;
 
 const MAGIC: &[u8; 8] = b"tafffold";
 /// Hash of the fold's sources and codecs, made by `build.rs`.
@@ -15,21 +16,18 @@ const FOLD: &str = env!("TAFFRAIL_FOLD");
 const DIGEST_BYTES: usize = 32;
 const BUFFER_BYTES: usize = 1 << 16;
 
-/// Temporary file, fsync, rename, fsync of the folder.
+/// Writes a snapshot durably.
 pub(super) fn write<W: World>(path: &Path, stamp: &Stamp, world: &W) -> io::Result<()> {
-    let unfinished = path.with_extension(UNFINISHED);
-    let hashed = Hashed { file: File::create(&unfinished)?, hash: Sha256::new() };
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, hashed);
-    out.write_all(MAGIC)?;
-    out.write_all(FOLD.as_bytes())?;
-    let encoded =
-        bincode::serde::encode_into_std_write((stamp, world), &mut out, bincode::config::standard());
-    encoded.map_err(io::Error::other)?;
-    let Hashed { mut file, hash } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.write_all(&hash.finalize())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    durable::replace(path, |file| {
+        let mut out = BufWriter::with_capacity(BUFFER_BYTES, Hashed { file, hash: Sha256::new() });
+        out.write_all(MAGIC)?;
+        out.write_all(FOLD.as_bytes())?;
+        let encoded =
+            bincode::serde::encode_into_std_write((stamp, world), &mut out, bincode::config::standard());
+        encoded.map_err(io::Error::other)?;
+        let Hashed { file, hash } = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.write_all(&hash.finalize())
+    })
 }
 
 /// Reads a snapshot of this build's fold, or says why not.
@@ -50,12 +48,12 @@ pub(super) fn read<W: World>(path: &Path) -> Result<(W, Stamp), String> {
 }
 
 /// Hashes what goes through.
-struct Hashed {
-    file: File,
+struct Hashed<'a> {
+    file: &'a mut File,
     hash: Sha256,
 }
 
-impl Write for Hashed {
+impl Write for Hashed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.hash.update(&bytes[..written]);

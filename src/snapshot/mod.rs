@@ -19,8 +19,9 @@ use taffrail_domain::LogTag;
 use taffrail_journal::{LogId, Position};
 use taffrail_projections::World;
 
+use crate::durable;
+
 const ENDING: &str = "snap";
-const UNFINISHED: &str = "tmp";
 
 /// Which store, which log, and where in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ impl Snapshots {
     /// What the file system says.
     pub fn open(data: &Path) -> io::Result<Self> {
         let folder = data.join("snapshots");
-        fs::create_dir_all(&folder)?;
+        durable::make_folder(&folder)?;
         Ok(Self { folder })
     }
 

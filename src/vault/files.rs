@@ -1,17 +1,13 @@
 //! Folders of small JSON files, one per id, written so that a crash leaves the old or the new one.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-const OWNER_ONLY_FOLDER: u32 = 0o700;
-const OWNER_ONLY_FILE: u32 = 0o600;
-/// Ending of a file that is not finished: never believed, removed at open.
-const UNFINISHED: &str = "tmp";
+use crate::durable;
 
 /// A folder that only its owner may enter.
 #[derive(Clone, Debug)]
@@ -20,13 +16,8 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Makes the folder if it is not there, and removes what a crash left unfinished. Blocking.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(OWNER_ONLY_FOLDER).create(path)?;
-        for file in fs::read_dir(path)? {
-            let file = file?.path();
-            if file.extension().is_some_and(|ending| ending == UNFINISHED) {
-                fs::remove_file(file)?;
-            }
-        }
+        durable::make_folder(path)?;
+        durable::sweep_unfinished(path)?;
         Ok(Self(path.to_owned()))
     }
 
@@ -60,28 +51,18 @@ impl Folder {
 
     /// Removes a file durably, off the runtime; one that is not there is as good as removed.
     pub(super) async fn remove(&self, name: &str) -> io::Result<()> {
-        let (folder, path) = (self.0.clone(), self.0.join(name));
-        off_the_runtime(move || match fs::remove_file(path) {
+        let path = self.0.join(name);
+        off_the_runtime(move || match fs::remove_file(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error),
-            Ok(()) => File::open(folder)?.sync_all(),
+            Ok(()) => durable::sync_parent(&path),
         })
         .await
     }
 
-    /// Temporary file, fsync, rename, fsync of the folder. Blocking.
+    /// Writes a file durably. Blocking.
     pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let unfinished = self.0.join(format!("{name}.{UNFINISHED}"));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(OWNER_ONLY_FILE)
-            .open(&unfinished)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, self.0.join(name))?;
-        File::open(&self.0)?.sync_all()
+        durable::replace(&self.0.join(name), |file| file.write_all(bytes))
     }
 }
 

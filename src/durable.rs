@@ -1,0 +1,52 @@
+//! Files and folders that only their owner may open, written so that a crash leaves the old or the new one.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+const OWNER_ONLY_FOLDER: u32 = 0o700;
+const OWNER_ONLY_FILE: u32 = 0o600;
+/// Ending of a file that is not finished: never believed.
+const UNFINISHED: &str = "tmp";
+
+/// Makes a folder and those above it, as far as they are missing; one that exists keeps its mode. Blocking.
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(OWNER_ONLY_FOLDER).create(path)
+}
+
+/// Temporary file, fsync, rename, fsync of the folder. Blocking.
+pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let unfinished = unfinished(path);
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(OWNER_ONLY_FILE).open(&unfinished)?;
+    fill(&mut file)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    sync_parent(path)
+}
+
+/// Removes what a crash left unfinished in a folder. Blocking.
+pub(crate) fn sweep_unfinished(folder: &Path) -> io::Result<()> {
+    for file in fs::read_dir(folder)? {
+        let file = file?.path();
+        if file.extension().is_some_and(|ending| ending == UNFINISHED) {
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes durable that a name stands in its folder, or does not any more. Blocking.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    // The parent of a bare name is the empty path, which cannot be opened.
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(UNFINISHED);
+    name.into()
+}
