@@ -50,6 +50,11 @@ impl Folder {
         self.data.join("shelf.abandoned")
     }
 
+    /// Stands while a shelf in the place of another one has not caught up yet.
+    pub(crate) fn shelf_filling(&self) -> PathBuf {
+        self.data.join("shelf.filling")
+    }
+
     fn suspects_file(&self) -> PathBuf {
         self.data.join("suspects")
     }

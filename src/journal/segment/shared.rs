@@ -1,7 +1,7 @@
 //! What the threads and callers of one journal share.
 
-use std::fs::File;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fs::{self, File};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     last_time_ms: AtomicU64,
     /// Bytes of groups that the shelf does not hold.
     unshelved_bytes: AtomicU64,
+    /// Whether the shelf stands in the place of another one and has not caught up yet.
+    shelf_is_filling: AtomicBool,
     /// Held for as long as anybody uses the journal.
     _lock: Arc<File>,
 }
@@ -84,6 +86,7 @@ impl Shared {
         let Start { options, folder, store, lock, index, shelf, shelf_missing, requests, repairs, point } =
             start;
         let shelved = shelf.as_ref().map_or(u64::MAX, |shelf| shelf.shelved());
+        let shelf_is_filling = folder.shelf_filling().exists();
         let unshelved_bytes = index.bytes_behind(shelved);
         let heads = point.heads.iter().map(|(log, position)| {
             (*log, Head { position: *position, watch: watch::Sender::new(position.offset) })
@@ -105,6 +108,7 @@ impl Shared {
             last_group: AtomicU64::new(point.group),
             last_time_ms: AtomicU64::new(point.time_ms),
             unshelved_bytes: AtomicU64::new(unshelved_bytes),
+            shelf_is_filling: AtomicBool::new(shelf_is_filling),
             _lock: lock,
         }
     }
@@ -206,7 +210,15 @@ impl Shared {
         let less = |unshelved: u64| Some(unshelved.saturating_sub(bytes));
         // The closure always gives a value, so there is no error to look at.
         self.unshelved_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok();
+        if self.has_caught_up() && self.shelf_is_filling.swap(false, Ordering::AcqRel) {
+            // If the name stays, the next shelf that fails is removed instead of put aside.
+            drop(fs::remove_file(self.folder.shelf_filling()));
+        }
         self.evict();
+    }
+
+    fn has_caught_up(&self) -> bool {
+        self.shelf.as_ref().is_some_and(|shelf| shelf.shelved() == self.last_group())
     }
 
     /// Lets go of what need not be in memory any more.

@@ -1,5 +1,7 @@
 //! Steps 6 to 8: putting a segment together again from what is whole in it and what the shelf has.
 
+use std::io;
+
 use bytes::Bytes;
 
 use super::{Recovery, Scan, damaged, torn_group_cut};
@@ -28,6 +30,11 @@ impl Recovery<'_> {
             let byte = if survey.is_empty() { broken.byte } else { survey.broken_at as u64 };
             Err(damaged(segment, Break { byte, group, why }))
         };
+        if last && !survey.clean_end && self.left_shelf_alone() {
+            let what =
+                format!("ask the shelf whether segment {segment} was torn at byte {}", survey.broken_at);
+            return Err(OpenError::io(what)(io::ErrorKind::StorageFull.into()));
+        }
         let end = match self.known_end(segment, &survey)? {
             Some(end) => Some(end),
             // Only a file that is still this segment's can be believed to have ended where it breaks.

@@ -53,6 +53,8 @@ pub(crate) struct Recovery<'a> {
     /// Snapshot positions not yet seen on a chain.
     unproven: HashMap<LogId, Position>,
     shelved: Option<Shelved>,
+    /// Why the shelf cannot be used; it is replaced once the segments are proven.
+    shelf_failed: Option<String>,
     /// Segments in which a scrub found damage.
     suspects: Vec<u64>,
     /// Whether the shelf's digest was found where it belongs.
@@ -88,6 +90,7 @@ impl<'a> Recovery<'a> {
             from,
             unproven,
             shelved: None,
+            shelf_failed: None,
             suspects: folder.suspects(),
             shelf_fits: false,
             found,
@@ -332,15 +335,18 @@ impl<'a> Recovery<'a> {
             let why = format!("the shelf has seen group {}", shelved.group);
             return Err(OpenError::Damaged { segment: last, byte: 0, group: group + 1, why });
         }
-        if self.shelved.is_some() && !self.shelf_fits {
-            self.replace_shelf("its digest is not the journal's");
-        } else if let Some(why) = self.found.shelf.as_ref().and_then(Shelf::abandoned) {
-            self.replace_shelf(&why);
-        }
         if !self.unproven.is_empty() {
             let mut logs: Vec<_> = self.unproven.keys().copied().collect();
             logs.sort_unstable();
             return Err(OpenError::SnapshotMismatch { logs });
+        }
+        let why = if self.shelved.is_some() && !self.shelf_fits {
+            Some("its digest is not the journal's".to_owned())
+        } else {
+            self.shelf_failed.take().or_else(|| self.found.shelf.as_ref().and_then(Shelf::abandoned))
+        };
+        if let Some(why) = why {
+            self.replace_shelf(&why);
         }
         Ok(())
     }
