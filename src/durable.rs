@@ -15,15 +15,23 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(OWNER_ONLY_FOLDER).create(path)
 }
 
-/// Temporary file, fsync, rename, fsync of the folder. Blocking.
+/// Temporary file, fsync, rename, fsync of the folder; nothing is left of one that fails. Blocking.
 pub(crate) fn replace(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let unfinished = unfinished(path);
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(OWNER_ONLY_FILE).open(&unfinished)?;
-    fill(&mut file)?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
+    let replaced = write(&unfinished, fill).and_then(|()| fs::rename(&unfinished, path));
+    if replaced.is_err() {
+        // Where even this fails, the next start sweeps it.
+        let _ = fs::remove_file(&unfinished);
+    }
+    replaced?;
     sync_parent(path)
+}
+
+fn write(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(OWNER_ONLY_FILE).open(path)?;
+    fill(&mut file)?;
+    file.sync_all()
 }
 
 /// Removes what a crash left unfinished in a folder. Blocking.
@@ -49,4 +57,22 @@ fn unfinished(path: &Path) -> PathBuf {
     name.push(".");
     name.push(UNFINISHED);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        replace(&path, |file| file.write_all(b"old")).unwrap();
+        let failed = replace(&path, |file| file.write_all(b"ne").and(Err(io::ErrorKind::StorageFull.into())));
+        assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read(&path).unwrap(), b"old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

@@ -95,6 +95,8 @@ impl Taffrail {
         make_private(&options.data).map_err(BootError::io("make the data directory"))?;
         let snapshots = Snapshots::open(&options.data).map_err(BootError::io("open the snapshots"))?;
         let (journal, folds) = replay::from_data(&options, &snapshots).await?;
+        // Not before: the open journal is what keeps other processes out.
+        snapshots.sweep().map_err(BootError::io("sweep the snapshots"))?;
         let store = Store { journal: Arc::new(journal), snapshots };
         let journal: Arc<dyn Journal> = Arc::clone(&store.journal) as _;
         tracing::info!(
@@ -334,8 +336,13 @@ impl Save {
         position.into_iter().for_each(|position| self.save(*position, world));
     }
 
-    /// A snapshot that cannot be written costs the next start time, nothing else.
+    /// A snapshot that cannot be written costs the next start time, nothing else. The last room is the
+    /// journal's: a snapshot takes none of it.
     fn save<W: World>(&self, position: Position, world: &W) {
+        if !self.journal.has_room() {
+            tracing::warn!(log = world.log().0, "no room for a snapshot");
+            return;
+        }
         if let Err(error) = self.snapshots.save(self.journal.store_id(), position, world) {
             tracing::warn!(log = world.log().0, %error, "a snapshot could not be written");
         }

@@ -36,15 +36,15 @@ pub(super) async fn from_data(
         let snapshots = snapshots.clone();
         spawn_blocking(move || Folds::load(&snapshots)).await.map_err(|_| BootError::Panicked)?
     };
-    let why = match replay(options, folds, positions(&stamps)).await {
-        Ok((journal, folds)) => {
-            if stamps.iter().all(|stamp| stamp.store == journal.store_id()) {
-                return Ok((journal, folds));
-            }
-            "they belong to another store".to_owned()
+    // Asked beforehand: of this store, a snapshot beyond the journal's end proves that entries are gone.
+    let store = segment::store_id(&options.data)?;
+    let why = if stamps.iter().all(|stamp| Some(stamp.store) == store) {
+        match replay(options, folds, positions(&stamps)).await {
+            Err(BootError::Open(error @ OpenError::SnapshotMismatch { .. })) => error.to_string(),
+            opened => return opened,
         }
-        Err(BootError::Open(error @ OpenError::SnapshotMismatch { .. })) => error.to_string(),
-        Err(error) => return Err(error),
+    } else {
+        "they belong to another store".to_owned()
     };
     tracing::warn!(why, "the snapshots are ignored, everything is folded anew");
     replay(options, Folds::default(), Positions::new()).await

@@ -347,8 +347,11 @@ async fn a_damaged_or_foreign_snapshot_costs_time_and_nothing_else() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&path, bytes).unwrap();
+    let unfinished = folder.join("1-99.snap.tmp");
+    std::fs::write(&unfinished, "what a killed save left").unwrap();
     let app = on_disk(data.path()).await;
     assert_eq!(only_workspace(&app).world(), lived);
+    assert!(!unfinished.exists());
     kill(app).await;
     // A snapshot that is whole, but of a chain that this journal never had.
     let snapshots = Snapshots::open(data.path()).unwrap();

@@ -51,6 +51,15 @@ impl Snapshots {
         Ok(Self { folder })
     }
 
+    /// Removes what a killed save left behind. Only for who holds the data directory: another process
+    /// may be saving.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn sweep(&self) -> io::Result<()> {
+        durable::sweep_unfinished(&self.folder)
+    }
+
     /// The logs that have a snapshot.
     #[must_use]
     pub fn logs(&self) -> Vec<LogTag> {

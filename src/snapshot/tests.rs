@@ -90,6 +90,18 @@ fn a_world_is_not_saved_for_a_place_where_it_does_not_stand() {
 }
 
 #[test]
+fn an_unfinished_snapshot_is_swept() {
+    let (data, snapshots) = saved(2);
+    let folder = data.path().join("snapshots");
+    for name in ["0-9.snap.tmp", "0-9.tmp"] {
+        fs::write(folder.join(name), "x").unwrap();
+    }
+    snapshots.sweep().unwrap();
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 1);
+    assert!(load(&snapshots).is_some());
+}
+
+#[test]
 fn nothing_but_snapshots_is_looked_at() {
     let (data, snapshots) = saved(2);
     for name in ["0-9.tmp", "x-1.snap", "0-.snap", "readme"] {
