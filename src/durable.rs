@@ -10,9 +10,20 @@ const OWNER_ONLY_FILE: u32 = 0o600;
 /// Ending of a file that is not finished: never believed.
 const UNFINISHED: &str = "tmp";
 
-/// Makes a folder and those above it, as far as they are missing; one that exists keeps its mode. Blocking.
+/// Makes a folder and those above it, as far as they are missing, each durably: a file that is synced in
+/// a folder whose own name is not durable can be lost with it. One that exists keeps its mode. Blocking.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(OWNER_ONLY_FOLDER).create(path)
+    // The empty path is the folder we are in.
+    let is_missing = |level: &&Path| !level.as_os_str().is_empty() && !level.is_dir();
+    let missing: Vec<&Path> = path.ancestors().take_while(is_missing).collect();
+    for level in missing.into_iter().rev() {
+        match DirBuilder::new().mode(OWNER_ONLY_FOLDER).create(level) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && level.is_dir() => {}
+            made => made?,
+        }
+        sync_parent(level)?;
+    }
+    Ok(())
 }
 
 /// Temporary file, fsync, rename, fsync of the folder; nothing is left of one that fails. Blocking.
@@ -64,6 +75,22 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_folder_is_made_with_those_above_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/../c/d");
+        for _ in 0..2 {
+            make_folder(&path).unwrap();
+            assert!(path.is_dir());
+        }
+        make_folder(Path::new("src")).unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        for path in [&file, &file.join("below")] {
+            assert!(make_folder(path).is_err());
+        }
+    }
 
     #[test]
     fn a_file_that_cannot_be_finished_leaves_the_old_one_and_nothing_else() {
