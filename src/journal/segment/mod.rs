@@ -37,7 +37,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use disk::{Disk, RealDisk, free_bytes};
-pub use open::open;
+pub use open::{open, store_id};
 pub use options::{CLOCK_BEHIND_MAX_MS, FreeBytes, NowMs, OpenError, Options};
 pub use verify::{Verified, VerifyError, verify};
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc::sync_channel};
 use std::thread;
 
@@ -25,7 +26,8 @@ const SEGMENTS_AHEAD: usize = 1;
 
 /// Opens or creates the journal in `options.data` and proves it: steps 6 to 10. Blocking.
 ///
-/// `from` holds the positions that valid snapshots already cover. `sink` is given every frame
+/// `from` holds the positions that valid snapshots of this very store already cover (see [`store_id`]):
+/// one beyond the end proves that entries are missing, and is refused as damage. `sink` is given every frame
 /// beyond them exactly once, in commit order, each only after its whole segment is proven and, for
 /// the last one, written anew. If a position does not lie on the journal's chain, opening fails with
 /// [`OpenError::SnapshotMismatch`]: what the sink was given until then is to be dropped together with
@@ -53,6 +55,17 @@ pub fn open(
     })?;
     check_clock(&options, recovered.point.time_ms)?;
     start(options, folder, store, lock, recovered)
+}
+
+/// The id of the store in a data directory; `None` if there is none yet. Takes no lock.
+///
+/// # Errors
+/// Why it could not be read.
+pub fn store_id(data: &Path) -> Result<Option<[u8; 16]>, OpenError> {
+    match Folder::new(data).read_store_id() {
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+        known => known.map(Some),
+    }
 }
 
 /// A start far behind the last entry would stamp new entries with old times for a day or more.

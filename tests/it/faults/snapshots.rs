@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::scene::{Scene, flip, hurt};
-use crate::program::{Data, Folded, Program};
+use super::scene::{Scene, assert_refused, flip, hurt};
+use crate::program::{Client, Data, Folded, Program};
 
 /// A way to hurt a file.
 type Hurt = fn(&Path);
@@ -37,20 +37,39 @@ async fn a_snapshot_that_is_hurt_is_ignored_and_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_snapshot_of_another_store_or_of_the_future_is_ignored() {
+async fn a_snapshot_of_another_store_is_ignored() {
+    let scene = Scene::shared().await;
+    let data = drained(scene);
+    let other = Data::new();
+    let program = Program::start(other.path());
+    Client::stranger(&program.url).bootstrap().await;
+    program.stop();
+    take_snapshots(&data, &other);
+    let found = scene.nothing_is_lost(&data).await;
+    assert!(found.log().contains("they belong to another store"), "{}", found.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_beyond_the_end_says_that_entries_are_gone() {
     let scene = Scene::shared().await;
     let older = drained(scene);
     // The same logs, one entry further than the older directory.
     let newer = older.copy();
     scene.nothing_is_lost(&newer).await;
-    for path in older.snapshots() {
+    take_snapshots(&older, &newer);
+    assert_refused(&older, &["a snapshot of log", "the journal ends at", "without the folder `snapshots`"]);
+    older.remove("snapshots");
+    scene.nothing_is_lost(&older).await;
+}
+
+/// Puts the snapshots of one data directory in the place of another's.
+fn take_snapshots(to: &Data, from: &Data) {
+    for path in to.snapshots() {
         fs::remove_file(path).unwrap();
     }
-    for path in newer.snapshots() {
-        fs::copy(&path, older.join("snapshots").join(path.file_name().unwrap())).unwrap();
+    for path in from.snapshots() {
+        fs::copy(&path, to.join("snapshots").join(path.file_name().unwrap())).unwrap();
     }
-    let found = scene.nothing_is_lost(&older).await;
-    assert!(found.log().contains("the snapshots are ignored"), "{}", found.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::{Recovery, Scan, damaged, torn_group_cut};
+use super::{Recovery, Scan, cut_short, damaged, torn_group_cut};
 use crate::seal::Hash;
 use crate::segment::format::{Header, Kind, Lead, Seal, StoreId};
 use crate::segment::options::OpenError;
@@ -64,6 +64,9 @@ impl Recovery<'_> {
             }
         }
         let mut notes = Vec::new();
+        if last && survey.seal.is_none() && (bytes.len() as u64) < self.options.segment_bytes {
+            notes.push(cut_short(segment, bytes.len() as u64));
+        }
         if refilled > 0 {
             notes.push(format!("segment {segment}: {refilled} groups were refilled from the shelf"));
         } else if end.is_some() {

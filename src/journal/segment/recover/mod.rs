@@ -152,8 +152,12 @@ impl<'a> Recovery<'a> {
         if let Some(why) = never_so(&unused, last) {
             return Err(OpenError::Damaged { segment: last + 1, byte: 0, group: 0, why: why.into() });
         }
-        for found in unused.iter().filter(|found| !found.survey.clean_end) {
-            self.repaired(torn_group_cut(found.number, found.survey.broken_at));
+        for Unused { number, len, survey, .. } in &unused {
+            if !survey.clean_end {
+                self.repaired(torn_group_cut(*number, survey.broken_at));
+            } else if *len < self.options.segment_bytes {
+                self.repaired(cut_short(*number, *len));
+            }
         }
         Ok((last, unused.into_iter().map(|found| found.number).collect()))
     }
@@ -168,7 +172,8 @@ impl<'a> Recovery<'a> {
         let ours = header.is_none_or(|header| header.store == self.store && header.segment == number);
         let survey = Survey::of(&bytes, &self.store, number);
         let has_header = header.is_some() && bytes.len() >= HEADER_BLOCK;
-        Ok((ours && survey.is_empty()).then_some(Unused { number, has_header, survey }))
+        let len = bytes.len() as u64;
+        Ok((ours && survey.is_empty()).then_some(Unused { number, len, has_header, survey }))
     }
 
     /// The bytes of a segment; none if the file is missing.
@@ -335,6 +340,7 @@ impl<'a> Recovery<'a> {
             let why = format!("the shelf has seen group {}", shelved.group);
             return Err(OpenError::Damaged { segment: last, byte: 0, group: group + 1, why });
         }
+        self.check_nothing_is_missing(last)?;
         if !self.unproven.is_empty() {
             let mut logs: Vec<_> = self.unproven.keys().copied().collect();
             logs.sort_unstable();
@@ -350,11 +356,27 @@ impl<'a> Recovery<'a> {
         }
         Ok(())
     }
+
+    /// A snapshot is only made of what is durable: one beyond the end says that acknowledged entries
+    /// are gone.
+    fn check_nothing_is_missing(&self, last: u64) -> Result<(), OpenError> {
+        let head = |log| self.found.point.heads.get(log).map_or(0, |position| position.offset);
+        let beyond = self.unproven.iter().filter(|(log, position)| position.offset > head(log));
+        let Some((log, position)) = beyond.min_by_key(|(log, _)| **log) else { return Ok(()) };
+        let why = format!(
+            "a snapshot of log {log} stands at offset {}, the journal ends at {}; \
+             only a start without the folder `snapshots` goes on without the entries between",
+            position.offset,
+            head(log)
+        );
+        Err(OpenError::Damaged { segment: last, byte: 0, group: self.found.point.group + 1, why })
+    }
 }
 
 /// A segment without a whole group.
 struct Unused {
     number: u64,
+    len: u64,
     has_header: bool,
     survey: Survey,
 }
@@ -397,6 +419,10 @@ impl Scan {
         }
         heads
     }
+}
+
+fn cut_short(segment: u64, len: u64) -> String {
+    format!("segment {segment}: its file was cut short, at byte {len}")
 }
 
 fn torn_group_cut(segment: u64, byte: usize) -> String {

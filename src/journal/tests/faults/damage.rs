@@ -136,12 +136,21 @@ async fn a_snapshot_that_is_not_on_the_chain_is_named() {
     let (journal, _) = place.open().unwrap();
     let good = journal.position(LogId(1));
     drop(journal);
-    for (offset, chain) in [(good.offset, [9; 32]), (good.offset + 1, good.chain), (2, good.chain)] {
+    for (offset, chain) in [(good.offset, [9; 32]), (2, good.chain)] {
         let from = HashMap::from([(LogId(1), Position { offset, chain })]);
         match place.open_from(&from) {
             Err(OpenError::SnapshotMismatch { logs }) => assert_eq!(logs, [LogId(1)]),
             other => panic!("{:?}", other.map(|(_, frames)| frames.len())),
         }
+    }
+    let from = HashMap::from([(LogId(1), Position { offset: good.offset + 1, chain: good.chain })]);
+    match place.open_from(&from) {
+        Err(OpenError::Damaged { why, .. }) => {
+            let missing =
+                format!("stands at offset {}, the journal ends at {}", good.offset + 1, good.offset);
+            assert!(why.contains(&missing), "{why}");
+        }
+        other => panic!("{:?}", other.map(|(_, frames)| frames.len())),
     }
     let middle = by_place(&acknowledged)[&(LogId(1), 5)];
     let middle = Position { offset: 5, chain: middle.chain };

@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::place::{Place, append, group_starts};
-use taffrail_journal::{Frame, LogId, segment};
+use taffrail_journal::{Frame, Journal, LogId, segment};
 
 /// What is acknowledged before the last group, and what with it.
 async fn two_groups_and_a_last_one(place: &Place) -> (Vec<Frame>, Vec<Frame>) {
@@ -35,7 +35,9 @@ async fn a_last_group_torn_or_cut_at_any_byte_goes_and_nothing_else() {
         if at % 16 == 0 || at == end {
             let cut = place.copy();
             fs::write(&cut.segments()[active], &bytes[..at]).unwrap();
-            cut.expect(kept).await;
+            let journal = cut.expect(kept).await;
+            let repairs = journal.health().repairs;
+            assert!(!repairs.is_empty(), "a file shorter than it was prepared is told of, at byte {at}");
         }
     }
 }
