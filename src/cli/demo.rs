@@ -3,26 +3,26 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use taffrail_domain::instance::AccountDraft;
+use taffrail_domain::instance::{AccountDraft, TokenDraft};
 use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionEvent, TaskDraft};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
 use taffrail_domain::{Actor, Command, CrewId, Entry, Event, Mint, MissionId, UserId, WorkspaceId};
 use taffrail_journal::Request;
 use taffrail_projections::WorkspaceWorld;
 
-use crate::boot::{AccountError, Taffrail};
+use crate::boot::{AccountError, Session, Taffrail};
+use crate::durable;
 use crate::mint::FreshIds;
 use crate::writer::{ExecuteError, Wish, Writer};
 
 const FILE: &str = "demo.json";
 const EMAIL: &str = "demo@example.com";
-const OWNER_ONLY_FILE: u32 = 0o600;
+const TOKEN_NAME: &str = "demo";
 /// Title, and which tasks before it must be completed first.
 const TASKS: [(&str, &[usize]); 5] = [
     ("List what the beta must do", &[]),
@@ -53,19 +53,26 @@ pub(super) enum DemoError {
 }
 
 /// How to get in. Kept beside the journal, readable by its owner only, so that a later start can say
-/// it again.
+/// it again. Written before each step that cannot be taken twice.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Demo {
-    user_id: UserId,
-    workspace_id: WorkspaceId,
     email: String,
     password: String,
-    token: String,
+    /// Known once the account is made.
+    #[serde(flatten)]
+    entrance: Option<Entrance>,
     /// Known once the workspace is seeded.
     seeded: Option<Seeded>,
     /// Whether this start made it.
     #[serde(skip)]
     is_new: bool,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Entrance {
+    user_id: UserId,
+    workspace_id: WorkspaceId,
+    token: String,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -75,44 +82,78 @@ struct Seeded {
 }
 
 /// Seeds the demo on first use; later finds it again. A start that was killed half-way goes on where
-/// it stopped, because every command of the demo has a name.
+/// it stopped: the password is written down before it is used, a token that nobody saw is replaced,
+/// and every command of the seeding has a name.
 pub(super) async fn ready(app: &Arc<Taffrail>, data: &Path) -> Result<Demo, DemoError> {
     let path = data.join(FILE);
     let mut demo = match read(&path)? {
         Some(demo) => demo,
-        None => begin(app, &path).await?,
+        None => begin(app, &path)?,
+    };
+    let entrance = match demo.entrance.clone() {
+        Some(entrance) => entrance,
+        None => {
+            let entrance = enter(app, &demo).await?;
+            (demo.entrance, demo.is_new) = (Some(entrance.clone()), true);
+            write(&path, &demo)?;
+            entrance
+        }
     };
     if demo.seeded.is_none() {
-        let workspace = app.workspace(&demo.workspace_id).ok_or(DemoError::Gone)?;
-        demo.seeded = Some(Seeding { workspace, user: demo.user_id.clone() }.run().await?);
+        let workspace = open(app, &entrance.workspace_id)?;
+        demo.seeded = Some(Seeding { workspace, user: entrance.user_id }.run().await?);
         write(&path, &demo)?;
     }
     Ok(demo)
 }
 
-async fn begin(app: &Arc<Taffrail>, path: &Path) -> Result<Demo, DemoError> {
+fn begin(app: &Taffrail, path: &Path) -> Result<Demo, DemoError> {
     if !app.instance().world().state.users.is_empty() {
         return Err(DemoError::Occupied);
     }
-    let password = FreshIds.hex16();
+    let (email, password) = (EMAIL.to_owned(), FreshIds.hex16());
+    let demo = Demo { email, password, entrance: None, seeded: None, is_new: true };
+    write(path, &demo)?;
+    Ok(demo)
+}
+
+/// Makes the account, or goes in by the one that a killed start has made.
+async fn enter(app: &Arc<Taffrail>, demo: &Demo) -> Result<Entrance, DemoError> {
+    if !app.instance().world().state.users.is_empty() {
+        return enter_again(app, demo).await;
+    }
     let draft = AccountDraft {
         full_name: Some("Demo".to_owned()),
-        email: Some(EMAIL.to_owned()),
-        password: Some(password.clone()),
+        email: Some(demo.email.clone()),
+        password: Some(demo.password.clone()),
     };
     let account = draft.account().map_err(AccountError::from)?;
     let made = app.bootstrap(account, None).await?;
-    let demo = Demo {
-        user_id: made.user_id,
-        workspace_id: made.workspace_id,
-        email: made.email,
-        password,
-        token: made.cli_token.reveal().to_owned(),
-        seeded: None,
-        is_new: true,
-    };
-    write(path, &demo)?;
-    Ok(demo)
+    let token = made.cli_token.reveal().to_owned();
+    Ok(Entrance { user_id: made.user_id, workspace_id: made.workspace_id, token })
+}
+
+/// The only user of the instance is the demo's: nobody was told their token, so they get another one.
+async fn enter_again(app: &Arc<Taffrail>, demo: &Demo) -> Result<Entrance, DemoError> {
+    let world = app.instance().world();
+    let state = &world.state;
+    let is_alone = state.users.len() == 1;
+    let user = state.emails.get(&app.vault().email_key(&demo.email)).filter(|_| is_alone);
+    let user = user.ok_or(DemoError::Occupied)?;
+    let workspace = state.workspaces.values().find(|workspace| workspace.owner == *user);
+    let workspace_id = workspace.ok_or(DemoError::Gone)?.id.clone();
+    let first = world.tokens_of(user).last().ok_or(DemoError::Gone)?;
+    let issuer = Session { user: user.clone(), token: first.id.clone(), scopes: None, expires_at: None };
+    let draft = TokenDraft { name: Some(TOKEN_NAME.to_owned()), ..TokenDraft::default() };
+    let issued = app.issue_token(&issuer, &draft, None).await?;
+    Ok(Entrance { user_id: user.clone(), workspace_id, token: issued.secret.reveal().to_owned() })
+}
+
+/// The demo's workspace; one that is registered waits for room.
+fn open(app: &Taffrail, id: &WorkspaceId) -> Result<Writer<WorkspaceWorld>, DemoError> {
+    let is_registered = app.instance().world().state.workspaces.contains_key(id);
+    let closed = if is_registered { ExecuteError::Full.into() } else { DemoError::Gone };
+    app.workspace(id).ok_or(closed)
 }
 
 fn read(path: &Path) -> io::Result<Option<Demo>> {
@@ -124,12 +165,8 @@ fn read(path: &Path) -> io::Result<Option<Demo>> {
 }
 
 fn write(path: &Path, demo: &Demo) -> io::Result<()> {
-    let unfinished = path.with_extension("tmp");
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(OWNER_ONLY_FILE).open(&unfinished)?;
-    file.write_all(&serde_json::to_vec_pretty(demo)?)?;
-    file.sync_all()?;
-    fs::rename(unfinished, path)
+    let bytes = serde_json::to_vec_pretty(demo)?;
+    durable::replace(path, |file| file.write_all(&bytes))
 }
 
 /// The commands that make the workspace worth a look.
@@ -223,12 +260,14 @@ fn agent(crew: &CrewId, name: &str, slug: &str, role: &str, title: &str) -> Agen
 impl Demo {
     /// What a person needs to try it.
     pub(super) fn text(&self, address: SocketAddr) -> String {
-        let Some(Seeded { crew_id, mission_id }) = &self.seeded else { return String::new() };
+        let (Some(entrance), Some(seeded)) = (&self.entrance, &self.seeded) else { return String::new() };
         let begin = match self.is_new {
             true => "A demo workspace was made for you.",
             false => "The demo workspace is still there.",
         };
-        let Self { workspace_id, email, password, token, .. } = self;
+        let Self { email, password, .. } = self;
+        let Entrance { workspace_id, token, .. } = entrance;
+        let Seeded { crew_id, mission_id } = seeded;
         format!(
             r#"
 {begin}
@@ -248,5 +287,53 @@ Try it in another terminal:
   curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/journal?workspace_id=$WORKSPACE"
 "#
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use taffrail_journal::MemoryJournal;
+
+    use super::*;
+    use crate::boot::Options;
+
+    /// Every place where a start can be killed: what `demo.json` says then.
+    #[tokio::test]
+    async fn a_start_that_was_killed_half_way_goes_on_where_it_stopped() {
+        let data = tempfile::tempdir().unwrap();
+        let options = Options::new(data.path());
+        let app = Taffrail::open_on(options, Arc::new(MemoryJournal::new())).await.unwrap();
+        let path = data.path().join(FILE);
+        let begun = begin(&app, &path).unwrap();
+        let demo = ready(&app, data.path()).await.unwrap();
+        assert_eq!(demo.password, begun.password, "written down before it was used");
+        let (entrance, seeded) = (demo.entrance.unwrap(), demo.seeded.unwrap());
+
+        // Killed after the account was made, before the file said so.
+        write(&path, &begun).unwrap();
+        let again = ready(&app, data.path()).await.unwrap();
+        let found = again.entrance.clone().unwrap();
+        assert_eq!((&found.user_id, &found.workspace_id), (&entrance.user_id, &entrance.workspace_id));
+        assert_eq!(app.authenticate(&found.token).unwrap().user, entrance.user_id);
+        assert_eq!(again.seeded.as_ref().unwrap().mission_id, seeded.mission_id, "seeded once");
+
+        // Killed before it was seeded.
+        write(&path, &Demo { seeded: None, ..again }).unwrap();
+        let again = ready(&app, data.path()).await.unwrap();
+        assert_eq!(again.entrance.unwrap().token, found.token);
+        assert_eq!(again.seeded.unwrap().mission_id, seeded.mission_id);
+    }
+
+    #[tokio::test]
+    async fn a_directory_with_users_of_its_own_is_left_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let options = Options::new(data.path());
+        let app = Taffrail::open_on(options, Arc::new(MemoryJournal::new())).await.unwrap();
+        let begun = begin(&app, &data.path().join(FILE)).unwrap();
+        // The first start got no further; then somebody made an account of their own.
+        let somebody = Demo { email: "ada@example.com".to_owned(), ..begun };
+        enter(&app, &somebody).await.unwrap();
+        let refused = ready(&app, data.path()).await;
+        assert!(matches!(refused, Err(DemoError::Occupied)));
     }
 }
