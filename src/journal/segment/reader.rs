@@ -67,8 +67,10 @@ pub(crate) async fn recorded(
     let Some(shelf) = shared.usable_shelf() else {
         return Err(ReadError::Unavailable("old requests are on the shelf, which is out of use".into()));
     };
+    // Asked first: what is shelved while we look need not be seen.
+    let shelved = shelf.requests_shelved();
     let found = on_shelf(shelf, move |shelf| shelf.request(log, id)).await.map_err(ReadError::Unavailable)?;
-    if found.is_none() && shelf.requests_shelved() < missing_to {
+    if found.is_none() && shelved < missing_to {
         return Err(ReadError::Unavailable("old requests are still being shelved".into()));
     }
     Ok(found)

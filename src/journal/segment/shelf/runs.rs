@@ -76,7 +76,7 @@ fn find(record: &[u8], name: &Name) -> Option<Recorded> {
     None
 }
 
-/// A run about to be written.
+/// A run about to be written. Numbers only grow, so that a reader can tell that there is a newer one.
 pub(super) struct NewRun {
     pub(super) number: u64,
     /// Sorted by name; of one name, the last one made.
@@ -94,7 +94,23 @@ fn run_below(db: &sled::Db, before: u64) -> Result<Option<u64>, String> {
 
 /// The batch that a request made, from the newest run that knows it.
 pub(super) fn find_in_all(db: &sled::Db, name: &Name) -> Result<Option<Recorded>, String> {
-    let mut before = u64::MAX;
+    let mut newest = run_below(db, u64::MAX)?;
+    loop {
+        if let Some(recorded) = find_up_to(db, newest, name)? {
+            return Ok(Some(recorded));
+        }
+        // Runs that we had not looked at yet may have been merged into a newer one meanwhile.
+        let now = run_below(db, u64::MAX)?;
+        if now == newest {
+            return Ok(None);
+        }
+        newest = now;
+    }
+}
+
+/// The same without the runs behind `newest`.
+fn find_up_to(db: &sled::Db, newest: Option<u64>, name: &Name) -> Result<Option<Recorded>, String> {
+    let mut before = newest.map_or(0, |newest| newest + 1);
     while let Some(run) = run_below(db, before)? {
         // The smallest key that is greater than the one we look for.
         let mut behind = run_key(run, &name_bytes(name));
@@ -144,7 +160,36 @@ fn run_up_to(db: &sled::Db, run: u64, most: usize) -> Result<Option<Vec<(sled::I
 
 #[cfg(test)]
 mod tests {
+    use super::super::Shelved;
+    use super::super::step::Step;
     use super::*;
+
+    #[test]
+    fn a_request_is_found_while_its_run_is_merged_into_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = sled::Config::new().path(folder.path()).open().unwrap();
+        let recorded = Recorded { fingerprint: [1; 8], first: 1, last: 1 };
+        let shelved = Shelved { store: [0; 16], group: 0, requests_group: 0, digest: [0; 32] };
+        let merge = |names: std::ops::Range<u32>| {
+            let requests: Vec<_> = names.map(|n| ((LogId(n), [7; 16]), recorded)).collect();
+            let mut step = Step::default();
+            step.set_run(new_run(&db, &requests).unwrap());
+            db.apply_batch(step.batch(&shelved)).unwrap();
+        };
+        // The oldest run holds the name; each newer one is too small to take it in, until one is not.
+        for _ in 0..200 {
+            db.clear().unwrap();
+            merge(0..64);
+            merge(100..108);
+            std::thread::scope(|scope| {
+                let merging = scope.spawn(|| merge(200..300));
+                while !merging.is_finished() {
+                    assert_eq!(find_in_all(&db, &(LogId(5), [7; 16])), Ok(Some(recorded)));
+                }
+            });
+            assert_eq!(find_in_all(&db, &(LogId(9_999), [7; 16])), Ok(None));
+        }
+    }
 
     #[test]
     fn every_name_is_found_in_its_record_and_no_other() {
