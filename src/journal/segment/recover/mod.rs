@@ -249,10 +249,11 @@ impl<'a> Recovery<'a> {
         Ok(fits.then_some(ends))
     }
 
-    /// Whether a snapshot or the shelf still needs its frames.
+    /// Whether a snapshot or the shelf still needs its frames. Without a shelf that can be asked,
+    /// everything is: nobody else knows the old requests.
     fn is_needed(&self, ends: &Ends) -> bool {
-        let shelf_needs = self.found.shelf.is_some()
-            && self.shelved.is_none_or(|shelved| ends.last_group > shelved.group.min(shelved.requests_group));
+        let shelf_needs =
+            self.shelved.is_none_or(|shelved| ends.last_group > shelved.group.min(shelved.requests_group));
         let covered = |log: &LogId, end: &Position| {
             let before = self.found.point.heads.get(log).map_or(0, |position| position.offset);
             end.offset == before || end.offset <= self.from.get(log).map_or(0, |position| position.offset)

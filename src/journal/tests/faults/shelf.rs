@@ -251,8 +251,18 @@ async fn old_requests_are_found_on_the_shelf() {
     }
     assert_eq!(journal.recorded(LogId(1), [9; 16]).await, Ok(None));
     drop(journal);
-    // Without the shelf nobody may act on what memory does not know.
+    // Without the shelf all segments are looked at, whatever the snapshots cover.
     place.options.shelf = false;
+    let (journal, frames) = place.open_from(&from).unwrap();
+    assert!(frames.is_empty(), "they cover everything");
+    for frame in &acknowledged {
+        let request = frame.header.request.unwrap();
+        assert!(journal.recorded(frame.header.log, request.id).await.unwrap().is_some());
+    }
+    assert_eq!(journal.recorded(LogId(1), [9; 16]).await, Ok(None));
+    drop(journal);
+    // What memory cannot hold, nobody may act on.
+    place.options.requests_max = 3;
     let (journal, _) = place.open_from(&from).unwrap();
     assert!(journal.recorded(LogId(1), [9; 16]).await.is_err());
 }
