@@ -24,6 +24,15 @@ pub(crate) type StoreId = [u8; 16];
 /// Head and chain of every log, in order of log.
 pub(crate) type Heads = BTreeMap<LogId, Position>;
 
+/// Why the start of a file is not the header of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum HeaderError {
+    #[error("segment format {0} is newer than this program knows ({FORMAT})")]
+    Newer(u16),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
 /// What a segment says of itself before its first group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct Header {
@@ -54,22 +63,16 @@ impl Header {
     }
 
     /// Reads the block at the start of a segment. A newer format is said by name.
-    pub(crate) fn read(bytes: &[u8]) -> Result<Self, Malformed> {
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, HeaderError> {
         let fields = bytes.get(..HEADER_BYTES).ok_or_else(|| Malformed::new("the header is cut short"))?;
         if codec::u32_at(bytes, HEADER_BYTES) != Some(crc32c::crc32c(fields)) {
-            return Err(Malformed::new("the header's checksum does not match"));
+            return Err(Malformed::new("the header's checksum does not match").into());
         }
         let header: Self = codec::decode(fields)?;
         if header.magic != SEGMENT_MAGIC {
-            return Err(Malformed::new("this is not a segment"));
+            return Err(Malformed::new("this is not a segment").into());
         }
-        if header.format > FORMAT {
-            return Err(Malformed::new(format!(
-                "segment format {} is newer than this program knows ({FORMAT})",
-                header.format
-            )));
-        }
-        Ok(header)
+        if header.format > FORMAT { Err(HeaderError::Newer(header.format)) } else { Ok(header) }
     }
 }
 
@@ -205,7 +208,7 @@ mod tests {
         let header = Header::new([1; 16], 2, 3, [4; 32]);
         assert_eq!(Header::read(&header.block()), Ok(header));
         let newer = Header { format: FORMAT + 1, ..header };
-        assert!(Header::read(&newer.block()).unwrap_err().0.contains("format 2 is newer"));
+        assert_eq!(Header::read(&newer.block()), Err(HeaderError::Newer(2)));
         let mut flipped = header.block();
         flipped[20] ^= 1;
         assert!(Header::read(&flipped).is_err());

@@ -130,7 +130,7 @@ pub(crate) fn check_header(
     point: &Point,
 ) -> Result<Header, Break> {
     let group = point.group + 1;
-    let header = Header::read(bytes).map_err(|error| Break::new(0, group, error.0))?;
+    let header = Header::read(bytes).map_err(|error| Break::new(0, group, error.to_string()))?;
     let why = if header.store != *store {
         "it belongs to another store".to_owned()
     } else if header.segment != segment {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Recovery, Scan, cut_short, damaged, torn_group_cut};
 use crate::seal::Hash;
-use crate::segment::format::{Header, Kind, Lead, Seal, StoreId};
+use crate::segment::format::{Header, HeaderError, Kind, Lead, Seal, StoreId};
 use crate::segment::options::OpenError;
 use crate::segment::walk::{self, Break, Groups, Point, Survey};
 
@@ -20,10 +20,8 @@ impl Recovery<'_> {
         last: bool,
     ) -> Result<Mended, OpenError> {
         let first_group = self.found.point.group + 1;
-        if let Err(error) = Header::read(bytes)
-            && error.0.contains("newer")
-        {
-            return Err(OpenError::Format(error.0));
+        if let Err(newer @ HeaderError::Newer(_)) = Header::read(bytes) {
+            return Err(OpenError::Format(newer.to_string()));
         }
         let survey = Survey::of(bytes, &self.store, segment);
         let refuse = |group, why: String| {
@@ -94,7 +92,9 @@ impl Recovery<'_> {
             return Ok(Some((end.last_group, Some(end.digest))));
         }
         let behind = Groups::new(&next, &self.store, segment + 1).next();
-        Ok(behind.filter(|(lead, ..)| lead.kind == Kind::Group).map(|(lead, ..)| (lead.number - 1, None)))
+        let first_behind = behind.filter(|(lead, ..)| lead.kind == Kind::Group).map(|(lead, ..)| lead.number);
+        // Groups count from 1: a lead that says 0 is none of ours, whatever its checksum.
+        Ok(first_behind.and_then(|number| number.checked_sub(1)).map(|last_group| (last_group, None)))
     }
 
     /// The last group that the shelf saw in this segment; 0 if none.

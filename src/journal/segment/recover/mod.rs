@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::disk;
 use super::folder::Folder;
-use super::format::{HEADER_BLOCK, Header, Heads, StoreId};
+use super::format::{HEADER_BLOCK, Header, HeaderError, Heads, StoreId};
 use super::index::Held;
 use super::options::{OpenError, Options};
 use super::requests::{self, Requests};
@@ -166,7 +166,7 @@ impl<'a> Recovery<'a> {
     fn survey_unused(&self, number: u64) -> Result<Option<Unused>, OpenError> {
         let bytes = self.load(number)?;
         let header = match Header::read(&bytes) {
-            Err(error) if error.0.contains("newer") => return Err(OpenError::Format(error.0)),
+            Err(newer @ HeaderError::Newer(_)) => return Err(OpenError::Format(newer.to_string())),
             header => header.ok(),
         };
         let ours = header.is_none_or(|header| header.store == self.store && header.segment == number);

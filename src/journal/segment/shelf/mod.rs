@@ -245,9 +245,7 @@ fn open_sled(path: &Path) -> Result<(sled::Db, Option<Shelved>), String> {
             .flush_every_ms(Some(SLED_FLUSH_MS))
             .open();
         match opened {
-            Err(error)
-                if error.to_string().contains("could not acquire lock") && Instant::now() < patience =>
-            {
+            Err(error) if may_be_locked(&error) && Instant::now() < patience => {
                 thread::sleep(Duration::from_millis(20));
             }
             opened => break opened.map_err(|error| error.to_string())?,
@@ -255,6 +253,11 @@ fn open_sled(path: &Path) -> Result<(sled::Db, Option<Shelved>), String> {
     };
     let shelved = get(&db, b"s")?;
     Ok((db, shelved))
+}
+
+/// Whether another sled may have the folder: sled has no kind of its own for that.
+fn may_be_locked(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(error) if error.kind() == std::io::ErrorKind::Other)
 }
 
 fn get<T: Decode<()>>(db: &sled::Db, key: &[u8]) -> Result<Option<T>, String> {

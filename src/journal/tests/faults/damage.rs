@@ -130,6 +130,25 @@ async fn a_newer_segment_is_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_counts_from_zero_is_no_end_of_the_segment_before() {
+    let place = Place::new();
+    place.fill(60).await;
+    let [.., last, _] = &place.used_segments()[..] else { panic!("it has rotated") };
+    fs::write(last, b"").unwrap();
+    let path = &place.used_segments()[place.used_segments().len() - 1];
+    let store = fs::read_to_string(place.data.path().join("store")).unwrap();
+    let id = store.lines().nth(1).unwrap();
+    let id: Vec<u8> = (0..16).map(|n| u8::from_str_radix(&id[2 * n..2 * n + 2], 16).unwrap()).collect();
+    let number: u64 = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
+    let mut lead = [&b"TFGR"[..], &[0; 16]].concat();
+    let checksum = crc32c::crc32c(&[&id[..], &number.to_be_bytes(), &lead].concat());
+    lead.extend(checksum.to_be_bytes());
+    overwrite(path, 0, &[0; 4096]);
+    overwrite(path, 4096, &lead);
+    place.expect_refusal(number - 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_is_not_on_the_chain_is_named() {
     let place = Place::new();
     let acknowledged = place.fill(40).await;
