@@ -79,14 +79,36 @@ pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Puts a whole file at `path`: temporary, synced, renamed over, folder synced.
+/// Puts a whole file at `path`: temporary, synced, renamed over, folder synced. A failure leaves no
+/// temporary file behind.
 pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary)?;
+    let written = write_whole(&temporary, parts).and_then(|()| std::fs::rename(&temporary, path));
+    written.inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
     for part in parts {
         file.write_all(part)?;
     }
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    sync_folder(path.parent().unwrap_or(Path::new(".")))
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_put_in_its_place_leaves_nothing_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("taken.segment");
+        std::fs::create_dir(&path).unwrap();
+        assert!(replace_file(&path, &[b"whole"]).is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::remove_dir(&path).unwrap();
+        replace_file(&path, &[b"who", b"le"]).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"whole");
+    }
 }

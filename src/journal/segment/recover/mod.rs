@@ -55,6 +55,8 @@ pub(crate) struct Recovery<'a> {
     shelved: Option<Shelved>,
     /// Why the shelf cannot be used; it is replaced once the segments are proven.
     shelf_failed: Option<String>,
+    /// Prepared files behind the last segment that were never begun.
+    blank: Vec<u64>,
     /// Segments in which a scrub found damage.
     suspects: Vec<u64>,
     /// Whether the shelf's digest was found where it belongs.
@@ -91,6 +93,7 @@ impl<'a> Recovery<'a> {
             unproven,
             shelved: None,
             shelf_failed: None,
+            blank: Vec::new(),
             suspects: folder.suspects(),
             shelf_fits: false,
             found,
@@ -107,13 +110,21 @@ impl<'a> Recovery<'a> {
         }
         self.check_the_end(last)?;
         self.folder.clear_suspects().map_err(OpenError::io("clear the list of suspects"))?;
-        // From the highest down, so that a crash in between leaves no gap.
-        for segment in unused.into_iter().rev() {
-            fs::remove_file(self.folder.segment(segment))
-                .map_err(OpenError::io("remove an unused segment"))?;
-            disk::sync_folder(&self.folder.segments()).map_err(OpenError::io("sync the folder"))?;
-        }
+        self.remove_unused(&unused)?;
         Ok(self.found)
+    }
+
+    /// From the highest down, so that a crash in between leaves no gap.
+    fn remove_unused(&self, unused: &[u64]) -> Result<(), OpenError> {
+        for segment in unused.iter().rev() {
+            match fs::remove_file(self.folder.segment(*segment)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(OpenError::io("remove an unused segment")(error));
+                }
+                _ => disk::sync_folder(&self.folder.segments()).map_err(OpenError::io("sync the folder"))?,
+            }
+        }
+        Ok(())
     }
 
     fn remove_temporary_files(&self) -> Result<(), OpenError> {
@@ -159,6 +170,7 @@ impl<'a> Recovery<'a> {
                 self.repaired(cut_short(*number, *len));
             }
         }
+        self.blank = unused.iter().filter(|found| !found.has_header).map(|found| found.number).collect();
         Ok((last, unused.into_iter().map(|found| found.number).collect()))
     }
 
@@ -230,9 +242,13 @@ impl<'a> Recovery<'a> {
                     let why = "what could be put together does not end where the next segment begins".into();
                     return Err(damaged(segment, Break { byte: 0, group: point.group, why }));
                 }
+                if last {
+                    // It is known now what the segment held, and what was only prepared takes room.
+                    self.remove_unused(&self.blank)?;
+                }
                 let seal = seal.bytes(&self.store, segment, point.group);
                 disk::replace_file(&self.folder.segment(segment), &[&mended.bytes, &seal])
-                    .map_err(OpenError::io(format!("write segment {segment} anew")))?;
+                    .map_err(|error| not_written(segment, error))?;
                 mended.notes.into_iter().for_each(|note| self.repaired(note));
                 self.adopt(segment, point, scan, frames)
             }
@@ -428,6 +444,14 @@ fn cut_short(segment: u64, len: u64) -> String {
 
 fn torn_group_cut(segment: u64, byte: usize) -> String {
     format!("segment {segment}: a torn group was cut at byte {byte}")
+}
+
+fn not_written(segment: u64, error: io::Error) -> OpenError {
+    let what = match error.kind() {
+        io::ErrorKind::StorageFull => format!("there is no room on the disk to write segment {segment} anew"),
+        _ => format!("write segment {segment} anew"),
+    };
+    OpenError::io(what)(error)
 }
 
 fn damaged(segment: u64, Break { byte, group, why }: Break) -> OpenError {
