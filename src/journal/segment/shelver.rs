@@ -1,6 +1,5 @@
 //! The shelver: one thread that copies durable groups into the shelf. Nothing waits for it.
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,10 +55,6 @@ impl Shelver {
             .unwrap_or_else(|_| Err("the shelver panicked".into()));
         if let Err(why) = result {
             self.shelf.abandon(&why);
-        }
-        if self.shelf.abandoned().is_some() {
-            // The next start sees this and rebuilds the shelf; without room it checks the digest.
-            drop(fs::write(self.shared.folder.shelf_abandoned(), b""));
         }
         self.shared.feed.end();
         self.shared.evict();

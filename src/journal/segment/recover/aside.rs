@@ -26,7 +26,7 @@ impl Recovery<'_> {
             self.shelf_failed = Some("it was given up by the process before".to_owned());
             return;
         }
-        match Shelf::open(&self.folder.shelf(), self.options.shelf_deadline, self.lock.clone()) {
+        match Shelf::open(self.folder, self.options.shelf_deadline, self.lock.clone()) {
             Ok((_, Some(shelved))) if shelved.store != self.store => {
                 self.shelf_failed = Some("it belongs to another store".to_owned());
             }
@@ -55,7 +55,7 @@ impl Recovery<'_> {
         let fresh = self
             .move_shelf_aside()
             .map_err(|error| error.to_string())
-            .and_then(|()| Shelf::open(&self.folder.shelf(), self.options.shelf_deadline, self.lock.clone()));
+            .and_then(|()| Shelf::open(self.folder, self.options.shelf_deadline, self.lock.clone()));
         match fresh {
             Ok((shelf, _)) => {
                 self.repaired(format!("the shelf was moved aside and is being rebuilt: {why}"));

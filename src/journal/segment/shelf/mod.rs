@@ -11,9 +11,9 @@ mod lookup;
 pub(crate) mod runs;
 mod step;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use bincode::{Decode, Encode};
 use tokio::sync::watch;
 
+use super::folder::Folder;
 use super::format::StoreId;
 use crate::codec;
 use crate::seal::Hash;
@@ -71,6 +72,8 @@ pub(crate) struct Shelf {
     shelved: AtomicU64,
     requests_shelved: AtomicU64,
     abandoned: watch::Sender<Option<String>>,
+    /// Stands once the shelf is given up.
+    marker: PathBuf,
     /// The data directory stays locked until sled is really closed.
     _lock: Arc<File>,
 }
@@ -78,12 +81,12 @@ pub(crate) struct Shelf {
 impl Shelf {
     /// Opens or creates the shelf on a thread of its own; a panic or a missed deadline is an error.
     pub(crate) fn open(
-        path: &Path,
+        folder: &Folder,
         deadline: Duration,
         lock: Arc<File>,
     ) -> Result<(Self, Option<Shelved>), String> {
         let (done, opened) = mpsc::sync_channel(1);
-        let path = path.to_owned();
+        let path = folder.shelf();
         let run = move || {
             let result = catch_unwind(|| open_sled(&path)).unwrap_or_else(|_| Err("sled panicked".into()));
             // Nobody waits any more once the deadline has passed: the shelf is then closed again.
@@ -101,6 +104,7 @@ impl Shelf {
             shelved: AtomicU64::new(shelved.map_or(0, |shelved| shelved.group)),
             requests_shelved: AtomicU64::new(shelved.map_or(0, |shelved| shelved.requests_group)),
             abandoned: watch::Sender::new(None),
+            marker: folder.shelf_abandoned(),
             _lock: lock,
         };
         Ok((shelf, shelved))
@@ -135,6 +139,8 @@ impl Shelf {
         });
         if first {
             tracing::error!(why, "the shelf is given up; history is read from segments until the next start");
+            // The next start sees this and rebuilds the shelf; without room it checks the digest.
+            drop(fs::write(&self.marker, b""));
         }
     }
 
@@ -263,4 +269,20 @@ fn may_be_locked(error: &sled::Error) -> bool {
 fn get<T: Decode<()>>(db: &sled::Db, key: &[u8]) -> Result<Option<T>, String> {
     let value = db.get(key).map_err(|error| error.to_string())?;
     value.map(|value| codec::decode(&value)).transpose().map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shelf_that_is_given_up_is_marked_at_once() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = Folder::new(data.path());
+        let lock = Arc::new(folder.lock().unwrap());
+        let (shelf, _) = Shelf::open(&folder, Duration::from_secs(60), lock).unwrap();
+        assert!(!folder.shelf_abandoned().exists());
+        shelf.abandon("a step has not returned");
+        assert!(folder.shelf_abandoned().exists(), "a shelver that never ends could not say so");
+    }
 }
