@@ -75,12 +75,12 @@ impl Shelver {
             let options = &self.shared.options;
             match self.shared.feed.wait(options.shelve_bytes, options.shelve_after) {
                 Order::Stop => return Ok(()),
-                Order::Finish if self.group == self.shared.last_group() => {
-                    let mut step = Step::default();
-                    self.note_end(&mut step)?;
-                    return self.apply(step, true);
+                Order::Finish if self.group == self.shared.last_group() => return self.finish(),
+                Order::Work | Order::Finish => {
+                    if self.step()? == Order::Stop {
+                        return Ok(());
+                    }
                 }
-                Order::Work | Order::Finish => self.step()?,
             }
         }
     }
@@ -93,9 +93,9 @@ impl Shelver {
     }
 
     /// One step from memory.
-    fn step(&mut self) -> Result<(), String> {
+    fn step(&mut self) -> Result<Order, String> {
         if self.wait_for_room() == Order::Stop {
-            return Ok(());
+            return Ok(Order::Stop);
         }
         let mut step = Step::default();
         self.note_end(&mut step)?;
@@ -109,7 +109,18 @@ impl Shelver {
             segment = Some(fed.segment);
             next += 1;
         }
-        self.apply(step, false)
+        self.apply(step, false)?;
+        Ok(self.shared.feed.order())
+    }
+
+    /// What is left once everything is shelved: the end of the segment, and requests in no run yet.
+    fn finish(&mut self) -> Result<(), String> {
+        if self.wait_for_room() == Order::Stop {
+            return Ok(());
+        }
+        let mut step = Step::default();
+        self.note_end(&mut step)?;
+        self.apply(step, true)
     }
 
     /// Everything of one segment that is not in memory any more, or never was.
@@ -136,6 +147,9 @@ impl Shelver {
                 self.apply(std::mem::take(&mut step), false)?;
                 self.say_progress(first);
             }
+        }
+        if self.wait_for_room() == Order::Stop {
+            return Ok(Order::Stop);
         }
         self.apply(step, false)?;
         if self.group < first {

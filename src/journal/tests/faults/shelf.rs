@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::place::{Place, append, assert_same, fill, flip, group_starts, overwrite};
@@ -144,7 +146,7 @@ async fn without_room_a_shelf_is_left_alone_and_used_again_at_the_next_start() {
         assert_same(&journal.read(LogId(1), 0, 1_000).await.unwrap(), &wanted);
     };
     for _ in 0..2 {
-        place.options.free_bytes = std::sync::Arc::new(|_: &Path| Ok((64 << 20) - 1));
+        place.options.free_bytes = Arc::new(|_: &Path| Ok((64 << 20) - 1));
         let (journal, found) = place.open().unwrap();
         assert_same(&found, &acknowledged);
         read_all(&journal).await;
@@ -166,6 +168,38 @@ async fn without_room_a_shelf_is_left_alone_and_used_again_at_the_next_start() {
     let (journal, _) = place.open().unwrap();
     read_all(&journal).await;
     assert!(journal.health().repairs.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_without_room_ends_at_once_and_the_next_start_shelves_the_rest() {
+    let mut place = Place::with_shelf();
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let asked = free.clone();
+    place.options.free_bytes = Arc::new(move |_: &Path| Ok(asked.load(Ordering::SeqCst)));
+    // Nothing is due before the drain.
+    (place.options.shelve_bytes, place.options.shelve_after) = (usize::MAX, Duration::from_secs(3_600));
+    for shelved_before in [true, false] {
+        let (journal, _) = place.open().unwrap();
+        if shelved_before {
+            // Only the requests' run and the segment's end are left.
+            free.store(0, Ordering::SeqCst);
+        } else {
+            fill(&journal, 6).await;
+            free.store(0, Ordering::SeqCst);
+        }
+        let (started, deadline) = (std::time::Instant::now(), Duration::from_secs(30));
+        let drained = journal.drain(deadline);
+        assert!(started.elapsed() < deadline);
+        assert_eq!(drained, segment::Drained { shelved: shelved_before, sealed: true });
+        drop(journal);
+        free.store(u64::MAX, Ordering::SeqCst);
+    }
+    place.options.shelve_after = Duration::from_millis(1);
+    let (_, acknowledged) = place.open().unwrap();
+    let (journal, _) = place.open().unwrap();
+    assert!(journal.health().repairs.is_empty());
+    drop(journal);
+    nothing_is_lost(&place, &acknowledged).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
