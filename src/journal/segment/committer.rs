@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::sync::Arc;
+use std::thread;
 
 use bytes::Bytes;
 
@@ -34,6 +35,22 @@ pub(crate) struct Committer {
     point: Point,
 }
 
+/// Sees to it that nobody waits for a committer that panicked.
+struct Guard {
+    shared: Arc<Shared>,
+    pipe: Arc<Pipe>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            const WHY: &str = "the committer panicked";
+            self.shared.poison(WHY);
+            self.pipe.give_up(&AppendError::Poisoned(WHY.into()));
+        }
+    }
+}
+
 /// Why a group was not committed.
 enum Failure {
     /// Nothing was written.
@@ -50,6 +67,7 @@ impl Committer {
 
     /// Works until the pipe is closed; gives itself back so that the segment can be sealed.
     pub(crate) fn run(mut self) -> Self {
+        let _guard = Guard { shared: self.shared.clone(), pipe: self.pipe.clone() };
         let mut capacity = 0;
         while let Some(mut gathered) = self.pipe.take(capacity) {
             capacity = gathered.bytes.len();

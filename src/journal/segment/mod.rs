@@ -129,7 +129,7 @@ impl SegmentJournal {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sealer) = threads.sealer.take() {
-            // A panic of the sealer closes the pipe by itself.
+            // A sealer that panicked has closed the pipe and poisoned the journal.
             drop(sealer.join());
         }
         threads.committer.take()?.join().ok()

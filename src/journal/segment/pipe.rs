@@ -82,6 +82,8 @@ impl Gathered {
 struct State {
     gathered: Gathered,
     closed: bool,
+    /// Nobody takes groups any more.
+    given_up: bool,
     /// Goes up when sealed batches had to be thrown away: the sealer then starts from durable heads.
     epoch: u64,
 }
@@ -94,7 +96,7 @@ pub(crate) struct Pipe {
 
 impl Pipe {
     pub(crate) fn new() -> Self {
-        let state = State { gathered: Gathered::new(0), closed: false, epoch: 0 };
+        let state = State { gathered: Gathered::new(0), closed: false, given_up: false, epoch: 0 };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -107,14 +109,17 @@ impl Pipe {
     }
 
     /// Adds a sealed batch, waiting while the group is full; gives the waiter back if batches were
-    /// thrown away since `epoch`.
+    /// thrown away since `epoch`, or nobody takes groups any more.
     pub(crate) fn push(&self, epoch: u64, sealed: &mut Sealed, waiting: Waiting) -> Result<(), Waiting> {
         let mut state = self.lock();
-        while state.epoch == epoch && !state.gathered.takes(sealed.bytes.len(), sealed.frames) {
+        while state.epoch == epoch
+            && !state.given_up
+            && !state.gathered.takes(sealed.bytes.len(), sealed.frames)
+        {
             self.changed.notify_all();
             state = self.wait(state);
         }
-        if state.epoch != epoch {
+        if state.epoch != epoch || state.given_up {
             return Err(waiting);
         }
         let gathered = &mut state.gathered;
@@ -155,6 +160,16 @@ impl Pipe {
         self.changed.notify_all();
         drop(state);
         failed.fail(error);
+        gathered.fail(error);
+    }
+
+    /// Fails what was gathered; nothing is taken in again.
+    pub(crate) fn give_up(&self, error: &AppendError) {
+        let mut state = self.lock();
+        (state.given_up, state.epoch) = (true, state.epoch + 1);
+        let gathered = std::mem::replace(&mut state.gathered, Gathered::new(0));
+        self.changed.notify_all();
+        drop(state);
         gathered.fail(error);
     }
 

@@ -2,6 +2,7 @@
 //! that is being gathered, while the committer syncs the one before.
 
 use std::sync::Arc;
+use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -53,7 +54,6 @@ impl Sealing {
             }
             self.pipe.hand_over();
         }
-        self.pipe.close();
     }
 
     fn take_in(&mut self, batch: Batch, has_room: bool) {
@@ -103,5 +103,15 @@ impl Sealing {
             }
             Err(waiting) => Err((waiting.answer, AppendError::Full)),
         }
+    }
+}
+
+impl Drop for Sealing {
+    /// However the thread ends, the committer must not wait for it.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.shared.poison("the sealer panicked");
+        }
+        self.pipe.close();
     }
 }

@@ -189,6 +189,53 @@ async fn a_failed_write_or_sync_poisons_and_is_never_retried() {
     }
 }
 
+/// A disk whose write panics once it is told to.
+#[derive(Default)]
+struct Panicking {
+    write: AtomicBool,
+}
+
+impl Disk for Panicking {
+    fn write(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+        assert!(!self.write.load(Ordering::SeqCst), "a panic of the committer");
+        segment::RealDisk.write(file, bytes, at)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_of_the_committer_or_the_sealer_poisons_and_answers_everybody() {
+    for of_committer in [true, false] {
+        let mut place = Place::new();
+        let (disk, sealer_panics) = (Arc::new(Panicking::default()), Arc::new(AtomicBool::new(false)));
+        place.options.disk = disk.clone();
+        let panics = sealer_panics.clone();
+        place.options.free_bytes = Arc::new(move |_: &Path| {
+            let in_sealer = std::thread::current().name() == Some("journal-seal");
+            assert!(!in_sealer || !panics.load(Ordering::SeqCst), "a panic of the sealer");
+            Ok(u64::MAX)
+        });
+        let (journal, _) = place.open().unwrap();
+        fill(&journal, 3).await;
+        (if of_committer { &disk.write } else { &sealer_panics }).store(true, Ordering::SeqCst);
+        let (one, other, third) = tokio::join!(
+            append(&journal, LogId(1), 1),
+            append(&journal, LogId(2), 1),
+            append(&journal, LogId(3), 1)
+        );
+        assert!(one.is_err() && other.is_err() && third.is_err());
+        let mut poisoned = journal.poisoned();
+        assert!(poisoned.wait_for(Option::is_some).await.unwrap().as_ref().unwrap().contains("panicked"));
+        assert!(matches!(append(&journal, LogId(1), 1).await, Err(AppendError::Poisoned(_))));
+        assert!(!journal.drain(Duration::from_secs(9)).sealed);
+        drop(journal);
+        (place.options.disk, place.options.free_bytes) =
+            (Arc::new(segment::RealDisk), Arc::new(|_: &Path| Ok(u64::MAX)));
+        let (journal, found) = place.open().unwrap();
+        assert!(found.len() >= 6, "what was acknowledged is there");
+        fill(&journal, 3).await;
+    }
+}
+
 /// A disk that keeps writes back until they are synced, and on a crash drops parts of the last one.
 #[derive(Default)]
 struct Cached {
