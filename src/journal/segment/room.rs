@@ -106,17 +106,10 @@ impl Room {
         }
     }
 
-    /// Whether there is room for new work; a failed preparation is tried again.
+    /// Whether there is room for new work. Anybody may ask, so that asking changes nothing.
     pub(crate) fn has_room(&self) -> bool {
-        if !self.has_free_bytes() {
-            return false;
-        }
-        let mut next = self.lock();
-        if let Next::Failed(segment, _) = *next {
-            *next = Next::Retried(segment);
-            self.changed.notify_all();
-        }
-        !matches!(*next, Next::Retried(_) | Next::Stopped)
+        let is_out_of_room = matches!(*self.lock(), Next::Failed(..) | Next::Retried(_) | Next::Stopped);
+        !is_out_of_room && self.has_free_bytes()
     }
 
     /// Whether enough is free on the disk. A disk that does not say is taken as having room: the

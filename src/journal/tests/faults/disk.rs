@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::place::{Place, append, fill};
 use taffrail_journal::segment::{self, Disk, OpenError};
@@ -53,10 +53,12 @@ async fn append_once_there_is_room(
 #[derive(Default)]
 struct NoSegments {
     full: AtomicBool,
+    asked: AtomicU64,
 }
 
 impl Disk for NoSegments {
     fn zero_file(&self, path: &Path, len: u64) -> io::Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
         if self.full.load(Ordering::SeqCst) {
             // Half of it is written before the disk says no.
             File::create(path)?.set_len(len / 2)?;
@@ -86,6 +88,13 @@ async fn without_a_next_segment_appends_are_refused_until_there_is_one() {
         acknowledged += 1;
     }
     assert_eq!(append(&journal, LogId(7), 1).await, Err(AppendError::Full));
+    // Whoever asks for health writes nothing: it is tried again once a second.
+    let (asked, started) = (disk.asked.load(Ordering::SeqCst), Instant::now());
+    for _ in 0..10_000 {
+        assert!(!journal.has_room() && journal.health().full);
+    }
+    let tried = disk.asked.load(Ordering::SeqCst) - asked;
+    assert!(tried <= started.elapsed().as_secs() + 2, "{tried} times");
     // A batch that was on top of one that failed is answered, too, and the log goes on from its head.
     let head = *journal.head(LogId(7)).borrow();
     assert_eq!(head, acknowledged);
