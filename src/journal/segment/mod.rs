@@ -111,7 +111,8 @@ impl SegmentJournal {
         let sealed = self.stop_committing().is_some_and(|committer| match committer.finish() {
             Ok(()) => self.shared.poisoned().is_none(),
             Err(error) => {
-                tracing::warn!(%error, "the last segment could not be sealed");
+                // Nobody knows any more what the disk keeps: the process must not end as if all were well.
+                self.shared.poison(&format!("seal: {error}"));
                 false
             }
         });
