@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 /// What stands between the committer and its files. Every method has the real behaviour as its
@@ -39,7 +39,7 @@ pub trait Disk: Send + Sync + 'static {
     /// As the disk says; there is then no next segment, and appends may be refused with `Full`.
     fn zero_file(&self, path: &Path, len: u64) -> io::Result<()> {
         const CHUNK: usize = 256 << 10;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let mut file = create(path)?;
         let zeros = vec![0; CHUNK];
         let mut left = len;
         while left > 0 {
@@ -88,8 +88,13 @@ pub(crate) fn replace_file(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
+/// An empty file that only its owner may read: a journal holds what is nobody else's business.
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    let mut file = create(path)?;
     for part in parts {
         file.write_all(part)?;
     }

@@ -1,7 +1,8 @@
 //! The data directory: its lock, its store file, and the names of segments.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::disk;
@@ -86,11 +87,16 @@ impl Folder {
 
     /// Creates what is missing and takes the lock; it is held as long as the file is open.
     pub(crate) fn lock(&self) -> Result<File, OpenError> {
-        fs::create_dir_all(self.segments()).map_err(OpenError::io("create the data directory"))?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.segments())
+            .map_err(OpenError::io("create the data directory"))?;
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(0o600)
             .open(self.data.join("lock"))
             .map_err(OpenError::io("open the lock file"))?;
         match file.try_lock() {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -196,6 +196,39 @@ async fn a_failed_write_or_sync_poisons_and_is_never_retried() {
         }
         fill(&journal, 3).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_that_fails_at_a_drain_poisons() {
+    let mut place = Place::new();
+    let disk = Failing::new();
+    place.options.disk = disk.clone();
+    let (journal, _) = place.open().unwrap();
+    fill(&journal, 2).await;
+    disk.sync.store(true, Ordering::SeqCst);
+    assert!(!journal.drain(Duration::from_secs(9)).sealed);
+    let why = journal.health().poisoned.expect("it is poisoned");
+    assert!(why.contains("seal") && why.contains("the cable is out"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_journal_keeps_is_its_owners_alone() {
+    let mut place = Place::new();
+    place.options.data = place.data.path().join("data");
+    let (journal, _) = place.open().unwrap();
+    fill(&journal, 20).await;
+    drop(journal);
+    let (journal, _) = place.open().unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+    let segments = place.options.data.join("segments");
+    for folder in [&place.options.data, &segments] {
+        assert_eq!(mode(folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            assert!(path.is_dir() || mode(&path) == 0o600, "{}", path.display());
+        }
+    }
+    drop(journal);
 }
 
 /// A disk whose write panics once it is told to.
