@@ -1,13 +1,35 @@
 //! A cheap hasher for keys that are already random or small: request ids are hashes themselves, tags
-//! of logs are counted up. Nobody outside chooses them.
+//! of logs are counted up. Whoever chooses an `Idempotency-Key` can try out hashes at home, so every
+//! process starts from a secret of its own.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::LazyLock;
 
 /// Maps keyed by log or request.
-pub(crate) type Map<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<Mix>>;
+pub(crate) type Map<K, V> = std::collections::HashMap<K, V, Seeded>;
+
+static SEED: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(()));
+
+/// Makes hashers that start from this process' secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seeded(u64);
+
+impl Default for Seeded {
+    fn default() -> Self {
+        Self(*SEED)
+    }
+}
+
+impl BuildHasher for Seeded {
+    type Hasher = Mix;
+
+    fn build_hasher(&self) -> Mix {
+        Mix(self.0)
+    }
+}
 
 /// Multiplies and rotates, eight bytes at a time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mix(u64);
 
 impl Mix {
