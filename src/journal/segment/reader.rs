@@ -45,11 +45,26 @@ async fn fetch_old(shared: &Arc<Shared>, log: LogId, offsets: Vec<u64>) -> Resul
     }
     let shelved: std::collections::HashSet<u64> = frames.iter().map(|frame| frame.header.offset).collect();
     let missing: Vec<u64> = offsets.into_iter().filter(|offset| !shelved.contains(offset)).collect();
-    let shared = shared.clone();
-    let from_segments = blocking(move || shared.index.fetch(log, &missing)).await;
+    let from_segments = from_segments(shared, log, missing).await;
     frames.append(&mut from_segments.and_then(|found| found).map_err(ReadError::Damaged)?);
     frames.sort_by_key(|frame| frame.header.offset);
     Ok(frames)
+}
+
+/// The frames at these offsets, from the segments: few at a time, for each holds a whole one in memory.
+async fn from_segments(
+    shared: &Arc<Shared>,
+    log: LogId,
+    offsets: Vec<u64>,
+) -> Result<Result<Vec<Frame>, String>, String> {
+    let turn = shared.segment_readers.clone().acquire_owned().await.map_err(|error| error.to_string())?;
+    let shared = shared.clone();
+    blocking(move || {
+        // Given back by the thread: a caller that goes away does not free what is still being read.
+        let _turn = turn;
+        shared.index.fetch(log, &offsets)
+    })
+    .await
 }
 
 /// The batch that a request made, however long ago.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::feed::Feed;
 use super::folder::Folder;
@@ -21,6 +21,9 @@ use super::shelf::runs::Name;
 use super::tail::{Run, Tail};
 use super::walk::Point;
 use crate::{LogId, Position, Recorded};
+
+/// Segments that readers may hold in memory at a time: 16 MiB each.
+const SEGMENT_READERS: usize = 2;
 
 /// Where a log stands, and who wants to hear of it.
 #[derive(Debug, Default)]
@@ -47,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) folder: Folder,
     pub(crate) store: StoreId,
     pub(crate) index: Index,
+    /// Turns for reading whole segments.
+    pub(crate) segment_readers: Arc<Semaphore>,
     pub(crate) feed: Feed,
     pub(crate) room: Arc<Room>,
     pub(crate) shelf: Option<Arc<Shelf>>,
@@ -98,6 +103,7 @@ impl Shared {
             folder,
             store,
             index,
+            segment_readers: Arc::new(Semaphore::new(SEGMENT_READERS)),
             shelf,
             shelf_missing,
             requests: Mutex::new(requests),
@@ -207,7 +213,9 @@ impl Shared {
 
     /// Lets go of what the shelf holds by now: so many bytes more.
     pub(crate) fn shelved_more(&self, bytes: u64) {
-        let less = |unshelved: u64| Some(unshelved.saturating_sub(bytes));
+        // The start value counts whole segments; once everything is shelved it is known to be nothing.
+        let less =
+            |unshelved: u64| Some(if self.has_caught_up() { 0 } else { unshelved.saturating_sub(bytes) });
         // The closure always gives a value, so there is no error to look at.
         self.unshelved_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).ok();
         if self.has_caught_up() && self.shelf_is_filling.swap(false, Ordering::AcqRel) {
