@@ -91,18 +91,14 @@ async fn on_a_disk_without_a_byte_left_nothing_is_half_written_and_service_retur
     let ballast = disk.fill();
     program.kill();
     assert_proven(&disk.data());
-    match Program::try_start(&disk.data(), &[]) {
-        Ok(program) => {
-            let client = Client::of(&program.url, &account);
-            assert_eq!(client.missions().await.len(), 2);
-            assert_eq!(client.post(&path, body.clone()).await.status, 503);
-            program.kill();
-        }
-        Err(ended) => {
-            assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-            assert!(ended.stderr.contains("taffrail: cannot start:"), "{}", ended.stderr);
-        }
-    }
+    let program = Program::start(&disk.data());
+    let client = Client::of(&program.url, &account);
+    assert_eq!(client.missions().await.len(), 2);
+    let refused = client.post(&path, body.clone()).await;
+    assert_eq!((refused.status, &refused.body["code"]), (503, &Value::from("disk_full")));
+    assert_eq!(client.checks().await["shelf_abandoned"], true, "it is not opened without room");
+    program.kill();
+    assert!(!disk.data().join("shelf.aside").exists(), "a full disk says nothing about the shelf");
     drop(ballast);
     let program = Program::start(&disk.data());
     let client = Client::of(&program.url, &account);
