@@ -137,6 +137,8 @@ impl SegmentJournal {
     }
 
     /// Puts the batch in the queue now, so that batches keep the order in which they were handed over.
+    /// Only while the queue is full may two callers swap; of one log, the later batch is then refused with
+    /// `Conflict`, never written in the wrong order.
     fn enqueue(&self, batch: Batch) -> Result<Option<(mpsc::Sender<Batch>, Batch)>, AppendError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(queue) = queue.as_ref() else { return Err(closed()) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::place::{Place, append, assert_same, fill, flip, group_starts, overwrite};
+use crate::place::{Place, append, assert_same, fill, flip, group_starts, overwrite, unsealed};
 use taffrail_journal::segment::{self, OpenError};
 use taffrail_journal::{Frame, Journal, LogId, SegmentJournal};
 
@@ -200,6 +200,22 @@ async fn a_drain_without_room_ends_at_once_and_the_next_start_shelves_the_rest()
     assert!(journal.health().repairs.is_empty());
     drop(journal);
     nothing_is_lost(&place, &acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_megabytes_make_no_blob_on_the_shelf() {
+    const BODY_BYTES: usize = 2 << 20;
+    let mut place = Place::with_shelf();
+    (place.options.segment_bytes, place.options.requests_kept) = (16 << 20, 10);
+    let (journal, _) = place.open().unwrap();
+    for offset in 1..=50 {
+        let body = vec![b'x'; BODY_BYTES].into();
+        let frame = taffrail_journal::Unsealed { body, ..unsealed(LogId(1), offset, offset) };
+        journal.append(LogId(1), offset - 1, vec![frame]).await.unwrap();
+    }
+    assert!(journal.drain(Duration::from_secs(60)).shelved);
+    let blobs = fs::read_dir(place.shelf().join("blobs")).map_or(0, Iterator::count);
+    assert_eq!(blobs, 0, "sled does not sync them");
 }
 
 #[tokio::test(flavor = "multi_thread")]
