@@ -28,7 +28,7 @@ const CALLERS: [usize; 4] = [1, 16, 64, 256];
 /// Logs that the callers share.
 const WORKSPACES: usize = 4;
 const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_millis(1_500);
+const ROUND: Duration = Duration::from_secs(1);
 
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -48,8 +48,11 @@ fn main() {
     for callers in CALLERS {
         let (mut plain, mut journal, mut commands) = (vec![], vec![], vec![]);
         for _ in 0..ROUNDS {
+            kit::settle();
             plain.push(runtime.block_on(plain_file(callers, &frame)));
+            kit::settle();
             journal.push(runtime.block_on(appends(callers, &frame)));
+            kit::settle();
             commands.push(runtime.block_on(through_the_writer(callers)));
         }
         let (plain, journal, commands) = (median(plain), median(journal), median(commands));
@@ -64,6 +67,7 @@ fn main() {
             commands.latencies(),
         );
     }
+    kit::settle();
     let (at_once, sustained) = runtime.block_on(ten_seconds(&frame));
     println!("\n256 callers for ten seconds: {at_once:.0}/s in the first, {sustained:.0}/s in the last five");
     println!("behind a burst of 200,000 frames the shelf lags: {}", runtime.block_on(shelver_lag(&frame)));

@@ -37,6 +37,7 @@ fn measure(entries: usize) {
 }
 
 fn open_in_a_process(data: &Path) {
+    kit::settle();
     let own = std::env::current_exe().expect("this bench");
     let status = Command::new(own).arg("open").arg(data).status().expect("starts");
     assert!(status.success());

@@ -232,3 +232,8 @@ pub(crate) fn resident_mib() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) / 1_024
 }
+
+/// Waits until the disk has written what earlier stages left behind: nobody pays for another.
+pub(crate) fn settle() {
+    rustix::fs::sync();
+}

@@ -24,7 +24,35 @@ pub(crate) enum Order {
     Stop,
 }
 
+/// Over how long a pace is taken.
+const PACE_WINDOW: Duration = Duration::from_millis(50);
+/// Bytes in such a window that make a burst: 20 MiB/s, far beyond what people and agents do all day.
+const BURST_BYTES: usize = 1 << 20;
+/// A burst is over when nothing came for so long.
+pub(crate) const QUIET: Duration = Duration::from_millis(10);
+
+/// How much came lately: in the window under way, and in the one before it.
+struct Pace {
+    began: Instant,
+    bytes: usize,
+    before: usize,
+}
+
+impl Pace {
+    fn count(&mut self, bytes: usize, now: Instant) {
+        if now.duration_since(self.began) >= PACE_WINDOW {
+            (self.before, self.bytes, self.began) = (self.bytes, 0, now);
+        }
+        self.bytes += bytes;
+    }
+
+    fn bytes_lately(&self) -> usize {
+        self.bytes.max(self.before)
+    }
+}
+
 struct State {
+    pace: Pace,
     groups: VecDeque<Fed>,
     bytes: usize,
     order: Order,
@@ -40,7 +68,8 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn new(bytes_max: usize) -> Self {
-        let state = State { groups: VecDeque::new(), bytes: 0, order: Order::Work, ended: false };
+        let pace = Pace { began: Instant::now(), bytes: 0, before: 0 };
+        let state = State { pace, groups: VecDeque::new(), bytes: 0, order: Order::Work, ended: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), bytes_max }
     }
 
@@ -54,8 +83,10 @@ impl Feed {
             return;
         }
         let was_empty = state.groups.is_empty();
+        let now = Instant::now();
+        state.pace.count(body.len(), now);
         state.bytes += body.len();
-        state.groups.push_back(Fed { group, segment, body, since: Instant::now() });
+        state.groups.push_back(Fed { group, segment, body, since: now });
         while state.bytes > self.bytes_max
             && let Some(oldest) = state.groups.pop_front()
         {
@@ -95,9 +126,11 @@ impl Feed {
         }
     }
 
-    /// Whether a group came so lately that its writers are still at it.
-    pub(crate) fn is_busy(&self, quiet: Duration) -> bool {
-        self.lock().groups.back().is_some_and(|newest| newest.since.elapsed() < quiet)
+    /// Whether groups are coming in a burst: many bytes lately, and the last of them just now.
+    pub(crate) fn is_bursting(&self) -> bool {
+        let state = self.lock();
+        let just_now = state.groups.back().is_some_and(|newest| newest.since.elapsed() < QUIET);
+        just_now && state.pace.bytes_lately() >= BURST_BYTES
     }
 
     /// Waits for an order, at most this long.

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::feed::Order;
+use super::feed::{Order, QUIET};
 use super::format::{Heads, Kind};
 use super::shared::Shared;
 use super::shelf::runs::{Name, RUN_REQUESTS};
@@ -19,11 +19,6 @@ const STEP_BYTES_MAX: usize = 2 << 20;
 const ROOM_PAUSE: Duration = Duration::from_secs(1);
 /// Groups after which a rebuild says how far it is.
 const PROGRESS_GROUPS: u64 = 100_000;
-
-/// Lag from which a burst is a burst, bytes: below it the shelver is never late.
-const BURST_BYTES: u64 = 4 << 20;
-/// A burst is over when nothing was committed for so long.
-const QUIET: Duration = Duration::from_millis(10);
 
 /// Everything the shelving thread owns.
 pub(crate) struct Shelver {
@@ -89,7 +84,7 @@ impl Shelver {
     /// is over sooner without it. The lag is bounded all the same.
     fn gives_way(&self) -> bool {
         let (_, lag) = self.shared.lag();
-        (BURST_BYTES..self.shared.options.burst_bytes_max).contains(&lag) && self.shared.feed.is_busy(QUIET)
+        lag < self.shared.options.burst_bytes_max && self.shared.feed.is_bursting()
     }
 
     /// One step from memory.
