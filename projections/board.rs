@@ -14,6 +14,8 @@ type Shelf = (Option<CrewId>, Option<Status>);
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Board {
     missions: OrdSet<(Shelf, Offset)>,
+    /// How long each list is.
+    lengths: OrdMap<Shelf, usize>,
     births: OrdMap<Offset, MissionId>,
     checkpoints: OrdSet<(MissionId, Offset)>,
     checkpoint_births: OrdMap<Offset, CheckpointId>,
@@ -26,9 +28,25 @@ impl Board {
         crew: Option<&CrewId>,
         status: Option<Status>,
     ) -> impl Iterator<Item = &'a MissionId> + 'a {
+        self.page(crew, status, 0)
+    }
+
+    /// The same without the first `skip`, which cost a step each and no lookup.
+    pub fn page<'a>(
+        &'a self,
+        crew: Option<&CrewId>,
+        status: Option<Status>,
+        skip: usize,
+    ) -> impl Iterator<Item = &'a MissionId> + 'a {
         let shelf: Shelf = (crew.cloned(), status);
         let range = (shelf.clone(), Offset(0))..=(shelf, Offset(u64::MAX));
-        self.missions.range(range).rev().filter_map(|(_, born)| self.births.get(born))
+        self.missions.range(range).rev().skip(skip).filter_map(|(_, born)| self.births.get(born))
+    }
+
+    /// How many missions a list has.
+    #[must_use]
+    pub fn count(&self, crew: Option<&CrewId>, status: Option<Status>) -> usize {
+        self.lengths.get(&(crew.cloned(), status)).copied().unwrap_or(0)
     }
 
     /// Checkpoints of a mission, newest first.
@@ -49,7 +67,7 @@ impl Board {
                     before.missions.get(&id).into_iter().for_each(|mission| self.remove(mission));
                 }
             }
-            Some(Event::Roster(_) | Event::Instance(_)) | None => {}
+            Some(Event::Roster(_) | Event::Instance(_) | Event::Marker(_)) | None => {}
         }
     }
 
@@ -59,14 +77,14 @@ impl Board {
             MissionEvent::MissionCreated(created) => {
                 self.births.insert(entry.offset, (&*entry.subject).into());
                 for shelf in shelves(&created.crew_id, Status::Planning) {
-                    self.missions.insert((shelf, entry.offset));
+                    self.put(shelf, entry.offset);
                 }
             }
             MissionEvent::MissionStatusChanged(moved) => {
                 let Some(mission) = mission else { return };
                 for crew in [None, Some(mission.crew_id.clone())] {
-                    self.missions.remove(&((crew.clone(), Some(moved.from)), mission.born));
-                    self.missions.insert(((crew, Some(moved.to)), mission.born));
+                    self.take((crew.clone(), Some(moved.from)), mission.born);
+                    self.put((crew, Some(moved.to)), mission.born);
                 }
             }
             MissionEvent::MissionDeleted(_) => mission.into_iter().for_each(|mission| self.remove(mission)),
@@ -92,10 +110,27 @@ impl Board {
         }
     }
 
+    fn put(&mut self, shelf: Shelf, born: Offset) {
+        if self.missions.insert((shelf.clone(), born)).is_none() {
+            *self.lengths.entry(shelf).or_insert(0) += 1;
+        }
+    }
+
+    fn take(&mut self, shelf: Shelf, born: Offset) {
+        if self.missions.remove(&(shelf.clone(), born)).is_none() {
+            return;
+        }
+        match self.lengths.get_mut(&shelf) {
+            Some(length) if *length > 1 => *length -= 1,
+            // Lists of crews that are gone leave nothing behind.
+            _ => drop(self.lengths.remove(&shelf)),
+        }
+    }
+
     fn remove(&mut self, mission: &Mission) {
         self.births.remove(&mission.born);
         for shelf in shelves(&mission.crew_id, mission.status) {
-            self.missions.remove(&(shelf, mission.born));
+            self.take(shelf, mission.born);
         }
         let range = (mission.id.clone(), Offset(0))..=(mission.id.clone(), Offset(u64::MAX));
         let checkpoints: Vec<_> = self.checkpoints.range(range).cloned().collect();

@@ -5,6 +5,8 @@
 
 mod board;
 mod instance;
+mod metrics;
+mod series;
 mod timeline;
 mod workspace;
 
@@ -14,6 +16,8 @@ use taffrail_domain::{Context, Draft, Entry, LogTag, Offset, Rejection, Time};
 
 pub use board::Board;
 pub use instance::InstanceWorld;
+pub use metrics::{Metrics, MissionMetrics};
+pub use series::{Bucket, Series, SeriesQuery};
 pub use timeline::{Filter, Order, Row, Timeline};
 pub use workspace::WorkspaceWorld;
 

@@ -2,7 +2,10 @@
 
 use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
-use taffrail_domain::{ActorType, Entry, Face, MissionId, Offset, Priority, Severity, Text, Time, Workspace};
+use taffrail_domain::marker::MarkerEvent;
+use taffrail_domain::{
+    ActorType, Entry, Event, Face, MissionId, Offset, Priority, Severity, Text, Time, Workspace,
+};
 
 /// Which entries, all conditions together (`journal.md` 3.1). An empty list is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -205,6 +208,28 @@ impl Timeline {
             },
         };
         self.rows.push_back(row);
+        if let Some(Event::Marker(MarkerEvent::PriorityChanged(changed))) = &entry.event {
+            self.mark(changed.target, changed.new);
+        }
+    }
+
+    fn mark(&mut self, target: Offset, priority: Priority) {
+        let index = target.0.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        let row = index.and_then(|index| self.rows.get_mut(index));
+        row.into_iter().for_each(|row| row.priority = priority);
+    }
+
+    /// Every `run.started` since a time, oldest first: when, of which run, of which crew.
+    pub fn runs_started(&self, since: Time) -> impl Iterator<Item = (Time, &str, &str)> + '_ {
+        let first = partition(&self.rows, |row| row.time < since);
+        let started = self.names.get("run.started").copied();
+        let rows = self.rows.focus().narrow(first..).into_iter();
+        rows.filter(move |row| Some(row.entry_type) == started)
+            .map(|row| (row.time, self.text(row.trace), self.text(row.crew)))
+    }
+
+    fn text(&self, name: Name) -> &str {
+        self.texts.get(name as usize).map_or("", |text| &**text)
     }
 
     fn public_row(&mut self, face: &Face, entry: &Entry) -> Row {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use taffrail_domain::{Command, Context, Draft, Entry, EntryId, LogTag, Offset, Rejection, Time, Workspace};
 
-use crate::{Board, Timeline, World};
+use crate::{Board, Metrics, Timeline, World};
 
 /// One workspace at one head: what deciders look at, and what readers read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub struct WorkspaceWorld {
     pub state: Workspace,
     /// Lists of missions and checkpoints.
     pub board: Board,
+    /// What ended when.
+    pub metrics: Metrics,
     /// The journal list.
     pub timeline: Timeline,
 }
@@ -61,6 +63,8 @@ impl World for WorkspaceWorld {
         (self.head, self.time) = (entry.offset, entry.time);
         self.board.apply(entry, &self.state);
         self.timeline.apply(entry);
+        self.metrics.forget(entry, &self.state);
         self.state.apply(entry);
+        self.metrics.note(entry, &self.state);
     }
 }

@@ -50,7 +50,13 @@ impl Workshop {
             mint: Counter::default(),
         };
         let (name, slug) = ("Bench".into(), "bench".into());
-        let open = RosterCommand::Open { id: id.clone(), name, slug, owner: owner.clone() };
+        let open = RosterCommand::Open {
+            id: id.clone(),
+            name,
+            slug,
+            preferred_language: None,
+            owner: owner.clone(),
+        };
         let mut drafts = vec![shop.decide(open.into())];
         shop.actor = Actor::User(owner.clone());
         let crew = CrewPatch { name: Some("Crew".into()), slug: Some("crew".into()), ..CrewPatch::default() };
@@ -173,7 +179,8 @@ async fn fill(data: &std::path::Path, owner: &UserId, entries: usize) -> Worksho
     let workspace: WorkspaceId = "cmi4q0x2a0000000000000002".into();
     let user = NewUser { id: owner.clone(), email_key: "key".into() };
     let (name, slug) = ("Bench".into(), "bench".into());
-    let registered = NewWorkspace { id: workspace.clone(), name, slug, owner: owner.clone() };
+    let registered =
+        NewWorkspace { id: workspace.clone(), name, slug, preferred_language: None, owner: owner.clone() };
     let wishes = [InstanceCommand::CreateUser(user), InstanceCommand::RegisterWorkspace(registered)];
     let drafts: Vec<Draft> =
         wishes.iter().flat_map(|wish| Instance::default().decide(wish).expect("a fresh instance")).collect();

@@ -10,12 +10,12 @@ use taffrail_domain::instance::{
 };
 use taffrail_domain::{Actor, Mint, TokenId, UserId, WorkspaceId};
 use taffrail_journal::Request;
-use taffrail_projections::InstanceWorld;
+use taffrail_projections::{InstanceWorld, World};
 
 use super::{AccountError, AuthError, Bootstrapped, IssuedToken, Session, Taffrail};
 use crate::mint::FreshIds;
 use crate::vault::{Profile, TokenSecret, normal_email};
-use crate::writer::{ExecuteError, Executed, Wish};
+use crate::writer::{ExecuteError, Executed, Wish, Writer};
 
 /// Longest part of a slug that comes from an e-mail: with a hyphen and eight characters it is 50.
 const SLUG_STEM_MAX: usize = 41;
@@ -43,7 +43,7 @@ impl Taffrail {
         account: Account,
         request: Option<Request>,
     ) -> Result<Bootstrapped, AccountError> {
-        self.refuse_repeat(request).await?;
+        refuse_repeat(&self.instance, request).await?;
         let email = normal_email(account.email());
         let command = self.bootstrap_command(account.full_name(), &email);
         // Refused before the costly hash, by the rule that decides it again in the log.
@@ -66,12 +66,8 @@ impl Taffrail {
             request,
         };
         self.register(Some((user, profile)), (token, &secret), fact).await?;
-        // The account is durable and its secret is told only here: from now on nothing may fail. What
-        // finds no room yet is followed up later, at the latest by the next start.
-        if let Err(error) = self.open_registered(workspace).await {
-            tracing::warn!(workspace.id = %workspace, %error, "the new workspace is opened later");
-            self.late.store(true, Ordering::Relaxed);
-        }
+        // The account is durable and its secret is told only here: from now on nothing may fail.
+        self.open_now_or_later(workspace).await;
         Ok(Bootstrapped { user_id: user.clone(), email, workspace_id: workspace.clone(), cli_token: secret })
     }
 
@@ -84,6 +80,7 @@ impl Taffrail {
                 slug: workspace_slug(email, &workspace).into(),
                 id: workspace,
                 name: format!("{full_name}'s Workspace").into(),
+                preferred_language: None,
                 owner: user.clone(),
             },
             token: IssueToken {
@@ -91,6 +88,14 @@ impl Taffrail {
                 user,
                 grant: TokenGrant::unrestricted("bootstrap"),
             },
+        }
+    }
+
+    /// The fact is durable: what finds no room yet is followed up later, at the latest by the next start.
+    pub(super) async fn open_now_or_later(&self, workspace: &WorkspaceId) {
+        if let Err(error) = self.open_registered(workspace).await {
+            tracing::warn!(workspace.id = %workspace, %error, "the new workspace is opened later");
+            self.late.store(true, Ordering::Relaxed);
         }
     }
 
@@ -124,7 +129,7 @@ impl Taffrail {
         draft: &TokenDraft,
         request: Option<Request>,
     ) -> Result<IssuedToken, AccountError> {
-        self.refuse_repeat(request).await?;
+        refuse_repeat(&self.instance, request).await?;
         if draft.tier()? == Tier::Admin {
             return Err(AccountError::NoAdminKey);
         }
@@ -218,16 +223,6 @@ impl Taffrail {
         })
     }
 
-    /// A repeat of a request that showed a secret is refused before anything is made for it.
-    async fn refuse_repeat(&self, request: Option<Request>) -> Result<(), AccountError> {
-        let Some(request) = request else { return Ok(()) };
-        match self.instance.recorded(&request).await? {
-            None => Ok(()),
-            Some(recorded) if recorded.fingerprint == request.fingerprint => Err(AccountError::SecretShown),
-            Some(_) => Err(ExecuteError::KeyReused.into()),
-        }
-    }
-
     /// Removes what was put into the vault for a fact that is not there. Where nobody knows whether it
     /// is, the next start decides.
     async fn take_back(&self, error: &AccountError, user: Option<&UserId>, token: &TokenId) {
@@ -241,6 +236,19 @@ impl Taffrail {
         if let Err(error) = removed {
             tracing::warn!(%error, "the next start removes a file from the vault");
         }
+    }
+}
+
+/// A repeat of a request that showed a secret is refused before anything is made for it.
+pub(super) async fn refuse_repeat<W: World>(
+    writer: &Writer<W>,
+    request: Option<Request>,
+) -> Result<(), AccountError> {
+    let Some(request) = request else { return Ok(()) };
+    match writer.recorded(&request).await? {
+        None => Ok(()),
+        Some(recorded) if recorded.fingerprint == request.fingerprint => Err(AccountError::SecretShown),
+        Some(_) => Err(ExecuteError::KeyReused.into()),
     }
 }
 

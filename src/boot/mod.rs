@@ -11,6 +11,7 @@ mod history;
 mod options;
 mod overview;
 mod replay;
+mod tenancy;
 mod upkeep;
 mod workspaces;
 
@@ -33,6 +34,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 pub use account::{AccountError, AuthError, Bootstrapped, IssuedToken, Session};
 pub use options::{BootError, Options};
+pub use tenancy::RotatedSecret;
 
 use crate::durable;
 use crate::snapshot::Snapshots;
@@ -159,7 +161,12 @@ impl Taffrail {
     async fn sweep_vault(&self) -> Result<(), BootError> {
         let world = self.instance.world();
         let (users, tokens) = (&world.state.users, &world.state.tokens);
-        let swept = self.vault.sweep(|user| users.contains_key(user), |token| tokens.contains_key(token));
+        let webhooks = self.webhook_secrets();
+        let swept = self.vault.sweep(
+            |user| users.contains_key(user),
+            |token| tokens.contains_key(token),
+            |secret| webhooks.contains(secret),
+        );
         let swept = swept.await.map_err(BootError::io("sweep the vault"))?;
         if swept > 0 {
             tracing::info!(files = swept, "files without a fact were removed from the vault");

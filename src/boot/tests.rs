@@ -106,7 +106,7 @@ async fn only_one_of_two_bootstraps_wins_and_the_other_leaves_nothing_behind() {
     let refused = one.and(two).unwrap_err();
     let AccountError::Execute(ExecuteError::Rejected(rejection)) = refused else { panic!("{refused:?}") };
     assert_eq!(rejection.kind, RejectionKind::Gone);
-    assert_eq!(app.vault().sweep(|_| false, |_| false).await.unwrap(), 2, "one person, one token");
+    assert_eq!(app.vault().sweep(|_| false, |_| false, |_| false).await.unwrap(), 2, "one person, one token");
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +144,7 @@ async fn a_secret_is_shown_once() {
     let refused = one.and(two).unwrap_err();
     assert!(matches!(refused, AccountError::SecretShown), "{refused:?}");
     assert_eq!(app.instance().world().tokens_of(&made.user_id).count(), 2);
-    assert_eq!(app.vault().sweep(|_| true, |_| false).await.unwrap(), 2, "none for the repeat");
+    assert_eq!(app.vault().sweep(|_| true, |_| false, |_| true).await.unwrap(), 2, "none for the repeat");
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_token_that_finds_no_room_in_the_vault_takes_its_person_along() {
     std::fs::remove_dir(folder("tokens")).unwrap();
     assert!(matches!(app.bootstrap(ada(), None).await, Err(AccountError::Io(_))));
     assert_eq!(std::fs::read_dir(folder("users")).unwrap().count(), 0, "on the disk");
-    assert_eq!(app.vault().sweep(|_| false, |_| false).await.unwrap(), 0, "in memory");
+    assert_eq!(app.vault().sweep(|_| false, |_| false, |_| false).await.unwrap(), 0, "in memory");
 }
 
 #[tokio::test]
@@ -225,6 +225,7 @@ async fn half_a_bootstrap(journal: &Arc<dyn Journal>, data: &Path) -> TokenSecre
             id: "w1".into(),
             name: "Ada's".into(),
             slug: "ada".into(),
+            preferred_language: None,
             owner: owner.clone(),
         },
         token: IssueToken { id: "t1".into(), user: owner, grant: TokenGrant::unrestricted("b") },

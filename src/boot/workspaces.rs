@@ -103,6 +103,7 @@ impl Taffrail {
             id: registration.id.clone(),
             name: registration.name.clone(),
             slug: registration.slug.clone(),
+            preferred_language: registration.preferred_language.clone(),
             owner: registration.owner.clone(),
         };
         let request = Some(follow_up(LogTag::INSTANCE, registration.registered));

@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::CheckpointEvent;
 use crate::instance::InstanceEvent;
+use crate::marker::MarkerEvent;
 use crate::mission::MissionEvent;
 use crate::roster::RosterEvent;
-use crate::upcast::upcast;
+use crate::upcast::{newest, upcast};
 use crate::{Actor, Draft, Entry, Face, Offset, Time};
 
 /// Declares one aggregate's events: each kind once, as it is stored and as Rust names it.
@@ -57,6 +58,14 @@ pub enum Event {
     Mission(MissionEvent),
     /// Checkpoints and forks.
     Checkpoint(CheckpointEvent),
+    /// Operators' markers on entries.
+    Marker(MarkerEvent),
+}
+
+impl From<MarkerEvent> for Event {
+    fn from(event: MarkerEvent) -> Self {
+        Self::Marker(event)
+    }
 }
 
 impl From<InstanceEvent> for Event {
@@ -92,6 +101,7 @@ impl Event {
             Self::Roster(event) => event.kind(),
             Self::Mission(event) => event.kind(),
             Self::Checkpoint(event) => event.kind(),
+            Self::Marker(event) => event.kind(),
         }
     }
 }
@@ -160,7 +170,13 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 }
 
 fn all_kinds() -> impl Iterator<Item = &'static (&'static str, SchemaOf)> {
-    let kinds = [InstanceEvent::KINDS, RosterEvent::KINDS, MissionEvent::KINDS, CheckpointEvent::KINDS];
+    let kinds = [
+        InstanceEvent::KINDS,
+        RosterEvent::KINDS,
+        MissionEvent::KINDS,
+        CheckpointEvent::KINDS,
+        MarkerEvent::KINDS,
+    ];
     kinds.into_iter().flatten()
 }
 
@@ -180,8 +196,7 @@ pub fn schema_of(kind: &str) -> Option<Schema> {
 /// The version in which this build writes a kind; `None` if it does not know the kind.
 #[must_use]
 pub fn current_version(kind: &str) -> Option<u16> {
-    // Each kind is still in its first shape; the first to change gets an arm here and a step in `upcast`.
-    all_kinds().any(|(name, _)| *name == kind).then_some(1)
+    all_kinds().any(|(name, _)| *name == kind).then(|| newest(kind))
 }
 
 impl Draft {
@@ -205,6 +220,7 @@ impl Draft {
             Some(Event::Roster(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Mission(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Checkpoint(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Marker(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
         };
         match body {
             Ok(body) => Ok(Stored { version: current_version(&kind).unwrap_or(1), kind, body }),
@@ -275,6 +291,7 @@ fn read_body(kind: &str, body: &[u8]) -> Result<(Option<Event>, Option<Face>), D
         "instance" | "user" | "token" => read::<InstanceEvent>(kind, body),
         "mission" | "task" => read::<MissionEvent>(kind, body),
         "checkpoint" | "fork" => read::<CheckpointEvent>(kind, body),
+        "memory" => read::<MarkerEvent>(kind, body),
         _ => read::<RosterEvent>(kind, body),
     }
 }

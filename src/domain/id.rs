@@ -146,6 +146,12 @@ ids! {
     TokenId;
     /// A membership's row in a workspace.
     MemberId;
+    /// A person's place in a crew.
+    CrewMemberId;
+    /// A link between two crews.
+    ConnectionId;
+    /// A webhook secret; never the secret itself.
+    SecretId;
     /// A crew.
     CrewId;
     /// An agent.

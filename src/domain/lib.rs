@@ -10,7 +10,9 @@ mod event;
 mod id;
 mod index;
 pub mod instance;
+pub mod marker;
 pub mod mission;
+mod precondition;
 mod rejection;
 pub mod roster;
 mod upcast;
@@ -20,8 +22,9 @@ pub use context::{Context, Mint};
 pub use entry::{Actor, ActorType, Draft, Entry, Face, Json, Priority, Severity};
 pub use event::{DecodeError, Event, Stored, current_version, kinds, schema_of};
 pub use id::{
-    AgentId, CheckpointId, CrewId, EntryId, LogTag, MemberId, MissionId, Offset, TaskId, Text, Time, TokenId,
-    UserId, WorkspaceId,
+    AgentId, CheckpointId, ConnectionId, CrewId, CrewMemberId, EntryId, LogTag, MemberId, MissionId, Offset,
+    SecretId, TaskId, Text, Time, TokenId, UserId, WorkspaceId,
 };
+pub use precondition::IfMatch;
 pub use rejection::{Kind as RejectionKind, Rejection};
 pub use workspace::{Command, History, Workspace};

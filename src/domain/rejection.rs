@@ -13,6 +13,8 @@ pub enum Kind {
     NotFound,
     /// It would clash with what is there, or came too late: 409.
     Conflict,
+    /// What it is about has changed since the caller saw it: 412.
+    PreconditionFailed,
     /// Once was possible and never will be again: 410.
     Gone,
     /// More than one batch can hold: 413.
@@ -59,6 +61,13 @@ impl Rejection {
     /// It clashes with what is there.
     pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Conflict, code, detail)
+    }
+
+    /// What it is about has changed since the caller saw it.
+    #[must_use]
+    pub fn precondition_failed() -> Self {
+        let detail = "The resource has changed since it was read";
+        Self::new(Kind::PreconditionFailed, "precondition.failed", detail)
     }
 
     /// Can never be done again.

@@ -1,21 +1,60 @@
 //! Old stored shapes, one step at a time, on untyped JSON.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::DecodeError;
+
+/// Kinds whose shape has changed, with the version they are written in now; all others are in their
+/// first. A word that joins an enum is a change too: an older build would not know it.
+const NEWEST: &[(&str, u16)] = &[
+    ("agent.created", 2),
+    ("agent.updated", 2),
+    ("instance.workspace_registered", 2),
+    ("mission.created", 2),
+    ("mission.status_change", 2),
+    ("task.status_change", 2),
+    ("workspace.opened", 2),
+];
+
+/// The version in which a known kind is written.
+pub(crate) fn newest(kind: &str) -> u16 {
+    NEWEST.iter().find(|(name, _)| *name == kind).map_or(1, |(_, version)| *version)
+}
 
 /// Lifts a body from `version` to `known`, one step per version.
 pub(crate) fn upcast(kind: &str, version: u16, known: u16, body: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let malformed = |reason: String| DecodeError::Malformed { kind: kind.into(), reason };
     let mut body: Value = serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
     for from in version..known {
-        step(kind, from, &mut body).ok_or_else(|| malformed(format!("no step from version {from}")))?;
+        let data = body.pointer_mut("/event/data").filter(|data| data.is_object());
+        let data = data.ok_or_else(|| malformed("no event".to_owned()))?;
+        step(kind, from, data).ok_or_else(|| malformed(format!("no step from version {from}")))?;
     }
     serde_json::to_vec(&body).map_err(|error| malformed(error.to_string()))
 }
 
-/// One step; `None` where no such version was ever released. Versions start at 1 and no kind has
-/// changed its shape yet, so only a damaged or forged entry asks for a step.
-fn step(_kind: &str, _from: u16, _body: &mut Value) -> Option<()> {
-    None
+/// One step on an event's data; `None` where no such version was ever released.
+fn step(kind: &str, from: u16, data: &mut Value) -> Option<()> {
+    match (kind, from) {
+        // Before there were clones nothing was cloned.
+        ("mission.created", 1) => data["cloned_from"] = Value::Null,
+        // The reasons `restart` and `resume` joined; what was written before has none of them.
+        ("mission.status_change" | "task.status_change", 1) => {}
+        // Nobody was asked for a language before.
+        ("instance.workspace_registered" | "workspace.opened", 1) => data["preferred_language"] = Value::Null,
+        // What agents have now and had not then, as a new agent has it.
+        ("agent.created", 1) => add_to_agent(data.get_mut("agent")?),
+        // An update stores only what changed, and of that nothing changed its shape.
+        ("agent.updated", 1) => {}
+        _ => return None,
+    }
+    Some(())
+}
+
+fn add_to_agent(agent: &mut Value) {
+    for unset in ["suggested_prompts", "ask_forms", "schedule_cron", "schedule_prompt"] {
+        agent[unset] = Value::Null;
+    }
+    agent["schedule_enabled"] = json!(false);
+    agent["webhook_require_timestamp"] = json!(false);
 }

@@ -6,24 +6,41 @@ use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{Checkpoint, CheckpointCommand, CheckpointEvent};
+use crate::index::under;
+use crate::marker::{Marker, MarkerCommand};
 use crate::mission::{Mission, MissionCommand, MissionEvent};
 use crate::roster::{Roster, RosterCommand};
-use crate::{CheckpointId, Context, CrewId, Draft, Entry, Event, MissionId, Offset, Rejection};
+use crate::{CheckpointId, Context, CrewId, Draft, Entry, Event, IfMatch, MissionId, Offset, Rejection};
 
 /// A wish in one workspace.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// About the workspace, members, crews and agents.
-    Roster(RosterCommand),
+    Roster(Box<RosterCommand>),
     /// About a mission or its tasks.
     Mission(MissionCommand),
     /// About a checkpoint, restore or fork.
     Checkpoint(CheckpointCommand),
+    /// About an entry's marker.
+    Marker(MarkerCommand),
+    /// Any of these, but only if what it is about has not changed (`DESIGN.md` 5).
+    IfMatch {
+        /// What the caller has seen.
+        tags: IfMatch,
+        /// What is wished.
+        command: Box<Command>,
+    },
 }
 
 impl From<RosterCommand> for Command {
     fn from(command: RosterCommand) -> Self {
-        Self::Roster(command)
+        Self::Roster(command.into())
+    }
+}
+
+impl From<MarkerCommand> for Command {
+    fn from(command: MarkerCommand) -> Self {
+        Self::Marker(command)
     }
 }
 
@@ -56,6 +73,8 @@ pub struct Workspace {
     pub forks: OrdSet<(CheckpointId, CheckpointId)>,
     /// Where each mission's entries stand; stays when the mission goes, the journal does too.
     pub histories: OrdMap<MissionId, History>,
+    /// Markers of the entries that ever got one.
+    pub markers: OrdMap<Offset, Marker>,
 }
 
 /// The offsets of one mission's entries, ascending.
@@ -103,6 +122,12 @@ impl Workspace {
             Command::Roster(command) => self.decide_roster(command, context),
             Command::Mission(command) => self.decide_mission(command, context),
             Command::Checkpoint(command) => self.decide_checkpoint(command, context),
+            Command::Marker(command) => self.decide_marker(command, context),
+            Command::IfMatch { tags, command } => {
+                let drafts = self.decide(command, context)?;
+                self.require_match(tags, command)?;
+                Ok(drafts)
+            }
         }
     }
 
@@ -113,6 +138,7 @@ impl Workspace {
             Some(Event::Roster(event)) => self.apply_roster(event, entry),
             Some(Event::Mission(event)) => self.apply_mission(event, entry),
             Some(Event::Checkpoint(event)) => self.apply_checkpoint(event, entry),
+            Some(Event::Marker(event)) => self.apply_marker(event),
             Some(Event::Instance(_)) | None => {}
         }
     }
@@ -164,6 +190,11 @@ impl Workspace {
                 }
             }
         }
+    }
+
+    /// The live missions of a crew.
+    pub fn missions_of<'a>(&'a self, crew: &'a CrewId) -> impl Iterator<Item = &'a MissionId> + 'a {
+        under(&self.missions_by_crew, crew)
     }
 
     /// A mission goes and takes its checkpoints along; its history stays.

@@ -1,65 +1,136 @@
 //! What a write sent: its body, read once, and the name it may be repeated under.
 
+use std::marker::PhantomData;
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use taffrail_domain::Rejection;
 use taffrail_journal::Request;
 
 use super::App;
+use super::contract::{Asks, Operation, Schemas};
 use super::idempotency::Key;
 use super::problem::Problem;
 
-/// The last thing a handler of a write extracts: who may call was settled before.
-pub(super) struct Sent {
+/// How long a body may take to arrive (`platform.md` 9.1, row 13).
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The last thing a handler of a write extracts: who may call was settled before. `B` says what body
+/// the route reads.
+pub(super) struct Sent<B> {
     body: Bytes,
     key: Option<Key>,
+    form: PhantomData<B>,
 }
 
-impl FromRequest<App> for Sent {
+/// What a route reads.
+pub(super) trait Form: Send {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas);
+}
+
+/// A body that must be there.
+pub(super) struct Required<T>(PhantomData<T>);
+/// A body that may be left out.
+pub(super) struct Optional<T>(PhantomData<T>);
+/// Whatever is sent is not looked at.
+pub(super) struct Ignored;
+
+impl<B> FromRequest<App> for Sent<B> {
     type Rejection = Problem;
 
     async fn from_request(request: HttpRequest, app: &App) -> Result<Self, Problem> {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let headers = request.headers().clone();
-        let body = Bytes::from_request(request, app).await.map_err(|rejection| {
+        let arrived = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, app)).await;
+        let body = arrived.map_err(|_| Problem::too_slow())?.map_err(|rejection| {
             match rejection.into_response().status() {
                 StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
                 _ => Problem::invalid("body_unreadable", "Request body could not be read"),
             }
         })?;
         let key = Key::of(&headers, &method, &path, &body)?;
-        Ok(Self { body, key })
+        Ok(Self { body, key, form: PhantomData })
     }
 }
 
-impl Sent {
+impl<B> Sent<B> {
     /// The name of this request, if its caller gave it one.
     pub(super) fn request(&self, principal: &str) -> Option<Request> {
         self.key.as_ref().map(|key| key.request(principal))
     }
+}
 
-    /// A body that must be there.
+impl<T: DeserializeOwned> Sent<Required<T>> {
+    /// The body.
     ///
     /// # Errors
     /// 400 `Invalid JSON body` (`missions.md` 1.3).
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
-        object(&self.body)
-            .and_then(read)
-            .ok_or_else(|| Rejection::invalid("invalid_json", "Invalid JSON body"))
+    pub(super) fn json(&self) -> Result<T, Rejection> {
+        self.json_or("Invalid JSON body")
     }
 
-    /// A body that may be left out: nothing, or only white space, is `{}`.
+    /// The same, with the text of another page.
+    pub(super) fn json_or(&self, detail: &'static str) -> Result<T, Rejection> {
+        object(&self.body).and_then(read).ok_or_else(|| Rejection::invalid("invalid_json", detail))
+    }
+}
+
+impl<T: DeserializeOwned + Default> Sent<Optional<T>> {
+    /// The body; nothing, or only white space, is `{}`.
     ///
     /// # Errors
     /// 400 `invalid JSON body` (`journal.md` 1.3).
-    pub(super) fn optional_json<T: DeserializeOwned>(&self) -> Result<T, Rejection> {
+    pub(super) fn json(&self) -> Result<T, Rejection> {
         let blank = self.body.iter().all(u8::is_ascii_whitespace);
         let object = if blank { Some(Map::new()) } else { object(&self.body) };
         object.and_then(read).ok_or_else(|| Rejection::invalid("invalid_json", "invalid JSON body"))
+    }
+
+    /// The body if it can be read, else none: for what must not fail because of it.
+    pub(super) fn json_if_any(&self) -> T {
+        self.json().unwrap_or_default()
+    }
+}
+
+impl<T: JsonSchema + Send> Form for Required<T> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        operation.body(schemas.body::<T>(), true);
+        operation.refuses([StatusCode::BAD_REQUEST]);
+    }
+}
+
+impl<T: JsonSchema + Send> Form for Optional<T> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        operation.body(schemas.body::<T>(), false);
+        operation.refuses([StatusCode::BAD_REQUEST]);
+    }
+}
+
+impl Form for Ignored {
+    fn describe(_: &mut Operation, _: &mut Schemas) {}
+}
+
+impl<B: Form> Asks for Sent<B> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        B::describe(operation, schemas);
+        let key = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
+        let description = "Names the write: sent again under one name it acts once";
+        operation.parameter("header", "Idempotency-Key", key, false, description);
+        operation.refuses([
+            StatusCode::BAD_REQUEST,
+            StatusCode::REQUEST_TIMEOUT,
+            StatusCode::CONFLICT,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            StatusCode::SERVICE_UNAVAILABLE,
+        ]);
     }
 }
 
@@ -82,28 +153,36 @@ mod tests {
 
     use super::*;
 
-    fn sent(body: &'static str) -> Sent {
-        Sent { body: Bytes::from_static(body.as_bytes()), key: None }
+    fn sent<B>(body: &'static str) -> Sent<B> {
+        Sent { body: Bytes::from_static(body.as_bytes()), key: None, form: PhantomData }
+    }
+
+    fn required(body: &'static str) -> Result<TaskDraft, Rejection> {
+        sent::<Required<TaskDraft>>(body).json()
+    }
+
+    fn optional(body: &'static str) -> Result<TaskDraft, Rejection> {
+        sent::<Optional<TaskDraft>>(body).json()
     }
 
     #[test]
     fn of_a_key_named_twice_the_last_counts_and_unknown_keys_do_not() {
-        let draft: TaskDraft = sent(r#"{"title":"a","colour":{},"title":"b"}"#).json().expect("an object");
+        let draft = required(r#"{"title":"a","colour":{},"title":"b"}"#).expect("an object");
         assert_eq!(draft.title.as_deref(), Some("b"));
     }
 
     #[test]
     fn null_is_an_empty_object_and_nothing_is_not_a_body() {
-        assert!(sent("null").json::<TaskDraft>().is_ok());
-        assert!(sent("").json::<TaskDraft>().is_err());
-        assert!(sent(" \n").optional_json::<TaskDraft>().is_ok());
+        assert!(required("null").is_ok());
+        assert!(required("").is_err());
+        assert!(optional(" \n").is_ok());
     }
 
     #[test]
     fn no_other_value_no_second_value_and_no_wrong_type_is_a_body() {
         for body in ["[]", "1", "\"a\"", "{} {}", "{", r#"{"title":5}"#, r#"{"task_order":1.0}"#] {
-            assert!(sent(body).json::<TaskDraft>().is_err(), "{body}");
-            assert!(sent(body).optional_json::<TaskDraft>().is_err(), "{body}");
+            assert!(required(body).is_err(), "{body}");
+            assert!(optional(body).is_err(), "{body}");
         }
     }
 }

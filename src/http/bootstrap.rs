@@ -2,24 +2,25 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
-use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Serialize;
 use taffrail_domain::instance::AccountDraft;
 use taffrail_domain::{LogTag, UserId, WorkspaceId};
 use taffrail_projections::World;
 
 use super::App;
-use super::body::Sent;
+use super::answer::Created;
+use super::body::{Required, Sent};
+use super::contract::{Answers, Operation, Schemas};
 use super::problem::Problem;
-use super::written::Written;
 
 /// Whose idempotency keys these are: nobody is there yet to own them.
 const PRINCIPAL: &str = "bootstrap";
 
 /// What bootstrap made; the token is shown this once.
-#[derive(Serialize)]
-struct BootstrapView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Bootstrapped")]
+pub(super) struct BootstrapView {
     user_id: UserId,
     email: String,
     workspace_id: WorkspaceId,
@@ -27,8 +28,11 @@ struct BootstrapView {
 }
 
 /// `POST /api/v1/bootstrap`
-pub(super) async fn bootstrap(State(app): State<App>, sent: Sent) -> Result<impl IntoResponse, Problem> {
-    let account = sent.json::<AccountDraft>()?.account()?;
+pub(super) async fn bootstrap(
+    State(app): State<App>,
+    sent: Sent<Required<AccountDraft>>,
+) -> Result<Once<BootstrapView>, Problem> {
+    let account = sent.json()?.account()?;
     let made = app.bootstrap(account, sent.request(PRINCIPAL)).await?;
     // The workspace's log is the one the caller reads next.
     let (log, head) = match app.workspace(&made.workspace_id).map(|writer| writer.world()) {
@@ -41,6 +45,21 @@ pub(super) async fn bootstrap(State(app): State<App>, sent: Sent) -> Result<impl
         workspace_id: made.workspace_id,
         cli_token: made.cli_token.reveal().to_owned(),
     };
-    let written = Written::at(StatusCode::CREATED, log, head, view);
-    Ok(([(CACHE_CONTROL, "no-store")], written))
+    Ok(Once(Created::secret(log, head, &view)))
+}
+
+/// What can be made only once: later it is gone.
+pub(super) struct Once<T>(Created<T>);
+
+impl<T> axum::response::IntoResponse for Once<T> {
+    fn into_response(self) -> axum::response::Response {
+        self.0.into_response()
+    }
+}
+
+impl<T: JsonSchema> Answers for Once<T> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        Created::<T>::describe(operation, schemas);
+        operation.refuses([StatusCode::GONE]);
+    }
 }

@@ -3,21 +3,23 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
-use taffrail_domain::instance::scope::{Powers, Verb};
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde_json::json;
+use taffrail_domain::instance::scope::Powers;
 use taffrail_domain::roster::Permission;
-use taffrail_domain::{Actor, Command, LogTag, UserId, WorkspaceId};
-use taffrail_projections::WorkspaceWorld;
+use taffrail_domain::{Actor, Command, LogTag, Time, UserId, WorkspaceId};
+use taffrail_projections::{WorkspaceWorld, World};
 
 use super::App;
 use super::body::Sent;
+use super::contract::{Asks, Operation, Schemas};
 use super::freshness;
 use super::gate::{Gate, Unnamed};
 use super::problem::Problem;
-use super::query::Query;
+use super::query;
 use super::repeat;
 use crate::boot::Session;
 use crate::writer::{Executed, Wish, Writer};
@@ -73,26 +75,45 @@ impl Caller {
         Some(writer)
     }
 
+    /// The workspace that the path names, as `{workspaceId}`.
+    async fn meant_by_path(
+        &self,
+        parts: &mut Parts,
+    ) -> Result<(WorkspaceId, Writer<WorkspaceWorld>), Problem> {
+        let params = RawPathParams::from_request_parts(parts, &()).await;
+        let params = params.map_err(|_| Problem::internal())?;
+        let (_, name) =
+            params.iter().find(|(name, _)| *name == "workspaceId").ok_or_else(Problem::internal)?;
+        let found = self.workspace(name).ok_or_else(not_a_member)?;
+        match self.meant(parts, Unnamed::InPath) {
+            Ok((other, _)) if other != found.0 => {
+                let detail = "workspace_id names another workspace than the path";
+                Err(Problem::invalid("workspace.two_named", detail))
+            }
+            _ => Ok(found),
+        }
+    }
+
     /// The workspace a request means: query, else header, else what the route does when none is named.
     fn meant(
         &self,
         parts: &Parts,
         unnamed: Unnamed,
     ) -> Result<(WorkspaceId, Writer<WorkspaceWorld>), Problem> {
-        let query = Query::of(&parts.uri);
+        let named = query::text(&parts.uri, "workspace_id");
         let header = parts.headers.get(WORKSPACE_ID).and_then(|value| value.to_str().ok());
         let header = header.filter(|name| !name.is_empty());
-        if let Some(name) = query.text("workspace_id").or(header) {
+        if let Some(name) = named.as_deref().or(header) {
             return self.workspace(name).ok_or_else(not_a_member);
         }
-        if unnamed != Unnamed::Refused {
+        if matches!(unnamed, Unnamed::OnlyOne | Unnamed::OnlyOneOr401) {
             let mut all = self.app.workspaces_of(self.user());
             if let (Some(only), true) = (all.pop(), all.is_empty()) {
                 return Ok(only);
             }
         }
         Err(match unnamed {
-            Unnamed::Refused | Unnamed::OnlyOne => {
+            Unnamed::Refused | Unnamed::OnlyOne | Unnamed::InPath => {
                 Problem::invalid("workspace.required", "workspace_id is required")
             }
             Unnamed::OnlyOneOr401 => {
@@ -121,13 +142,15 @@ impl<G: Gate> FromRequestParts<App> for Member<G> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        let (id, writer) = caller.meant(parts, G::UNNAMED)?;
+        let (id, writer) = match G::UNNAMED {
+            Unnamed::InPath => caller.meant_by_path(parts).await?,
+            unnamed => caller.meant(parts, unnamed)?,
+        };
         let role = writer.world().state.roster.role(caller.user()).ok_or_else(not_a_member)?;
         if !role.allows(G::PERMISSION) {
             return Err(Problem::forbidden("forbidden"));
         }
-        let verb = if G::PERMISSION == Permission::Read { Verb::Read } else { Verb::Write };
-        if !caller.powers().allow(G::AREA, verb) {
+        if !caller.powers().allow(G::AREA, G::VERB) {
             return Err(Problem::forbidden("forbidden.scope"));
         }
         Ok(Self { app: caller.app, id, user: caller.session.user, writer, gate: PhantomData })
@@ -135,21 +158,67 @@ impl<G: Gate> FromRequestParts<App> for Member<G> {
 }
 
 impl<G> Member<G> {
+    /// Who calls.
+    pub(super) fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// The way to the workspace's writer.
+    pub(super) fn writer(&self) -> &Writer<WorkspaceWorld> {
+        &self.writer
+    }
+
     /// The workspace as it is now.
     pub(super) fn world(&self) -> Arc<WorkspaceWorld> {
         self.writer.world()
     }
 
+    /// What time it is here: the clock, but not before the last entry.
+    pub(super) fn now(&self) -> Time {
+        self.app.now().max(self.world().time())
+    }
+
     /// Runs a command as this caller, under the name that the request gave it. What it made or changed
     /// stands in the world it answers with.
-    pub(super) async fn execute(
+    pub(super) async fn execute<B>(
         &self,
         command: impl Into<Command>,
-        sent: &Sent,
+        sent: &Sent<B>,
     ) -> Result<Executed<WorkspaceWorld>, Problem> {
         let actor = Actor::User(self.user.clone());
         let request = sent.request(self.user.as_str());
         let done = self.writer.execute(Wish { command: command.into(), actor, request }).await?;
         Ok(repeat::with_what_is_gone(&self.app, done).await?)
+    }
+}
+
+impl Asks for Caller {
+    fn describe(operation: &mut Operation, _: &mut Schemas) {
+        operation.needs_caller();
+        operation.refuses([StatusCode::UNAUTHORIZED]);
+        if operation.method == Method::GET {
+            let description = "What a write answered: the read waits until that write can be seen";
+            operation.parameter("header", "Taffrail-Cursor", json!({ "type": "string" }), false, description);
+            operation.refuses([StatusCode::BAD_REQUEST, StatusCode::SERVICE_UNAVAILABLE]);
+        }
+    }
+}
+
+impl<G: Gate> Asks for Member<G> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        Caller::describe(operation, schemas);
+        let text = || json!({ "type": "string" });
+        let description = "The workspace, by id or slug; without it X-Workspace-ID counts";
+        operation.parameter("query", "workspace_id", text(), false, description);
+        operation.parameter("header", "X-Workspace-ID", text(), false, "The workspace, by id or slug");
+        operation.refuses([StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN]);
+        operation.extension(
+            "permission",
+            match G::PERMISSION {
+                Permission::Read => "read",
+                Permission::Create => "create",
+                Permission::Manage => "manage",
+            },
+        );
     }
 }

@@ -2,28 +2,28 @@
 
 use std::ops::ControlFlow;
 
-use axum::Json;
 use axum::extract::Path;
-use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use taffrail_domain::checkpoint::{
     AsOf, Checkpoint, CheckpointCommand, CheckpointDraft, CheckpointEvent, Snapshot,
 };
 use taffrail_domain::{
     CheckpointId, CrewId, Entry, EntryId, Event, MissionId, Offset, Rejection, Severity, Text, UserId,
-    Workspace, WorkspaceId,
+    WorkspaceId,
 };
 use taffrail_projections::{WorkspaceWorld, World};
 
-use super::body::Sent;
+use super::answer::{Created, Done, Gone, Listed, Shown, first_entry};
+use super::body::{Ignored, Optional, Sent};
 use super::caller::Member;
 use super::gate::{ReadCheckpoints, WriteCheckpoints};
 use super::journal::public_offset;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{Number, Query};
 use super::state::entry_of_its_life;
+use super::tag::Unchanged;
 use super::time::{Millis, Seconds};
-use super::written::{Written, first_entry};
 use crate::boot::Read;
 
 const PAGE_DEFAULT: usize = 50;
@@ -32,8 +32,9 @@ const PAGE_MAX: usize = 200;
 const DIVERGENCE_LISTED_MAX: usize = 10_000;
 
 /// A checkpoint on the wire: what is empty is left out.
-#[derive(Serialize)]
-struct CheckpointView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Checkpoint")]
+pub(super) struct CheckpointView {
     id: CheckpointId,
     workspace_id: WorkspaceId,
     crew_id: CrewId,
@@ -50,16 +51,18 @@ struct CheckpointView {
 }
 
 /// A mission's checkpoints.
-#[derive(Serialize)]
-struct ListView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Checkpoints")]
+pub(super) struct ListView {
     mission_id: MissionId,
     checkpoints: Vec<CheckpointView>,
     count: usize,
 }
 
 /// What a restore tells; it changes nothing.
-#[derive(Serialize)]
-struct RestoreView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RestorePreview")]
+pub(super) struct RestoreView {
     checkpoint: CheckpointView,
     journal_cursor: EntryId,
     warn_divergence: Vec<String>,
@@ -69,7 +72,8 @@ struct RestoreView {
 }
 
 /// One entry behind the checkpoint.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DivergedEntry")]
 struct DivergedView {
     id: EntryId,
     entry_type: Text,
@@ -79,53 +83,65 @@ struct DivergedView {
 }
 
 /// What a fork made.
-#[derive(Serialize)]
-struct ForkView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Forked")]
+pub(super) struct ForkView {
     new_mission_id: MissionId,
     new_checkpoint_id: CheckpointId,
 }
 
 /// Body of fork.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
-struct ForkDraft {
+pub(super) struct ForkDraft {
+    /// Label of the new checkpoint; without it `fork of <source>`.
     label: Option<String>,
+}
+
+/// How many checkpoints of a mission.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct CheckpointQuery {
+    /// Most checkpoints, 1 to 200; anything else is 50.
+    limit: Number,
 }
 
 /// `GET /api/v1/missions/{mission}/checkpoints`: newest first; a limit outside 1–200 is 50.
 pub(super) async fn list_checkpoints(
     member: Member<ReadCheckpoints>,
     Path(mission): Path<MissionId>,
-    query: Query,
-) -> Result<impl IntoResponse, Problem> {
+    Query(query): Query<CheckpointQuery>,
+) -> Result<Listed<ListView>, Problem> {
     let world = member.world();
     world.state.bookmarkable(&mission)?;
-    let limit = query.number("limit").and_then(|limit| usize::try_from(limit).ok());
+    let limit = query.limit.get().and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.filter(|limit| (1..=PAGE_MAX).contains(limit)).unwrap_or(PAGE_DEFAULT);
     let ids = world.board.checkpoints(&mission).take(limit);
     let checkpoints: Vec<_> = ids
         .filter_map(|id| world.state.checkpoints.get(id))
         .map(|checkpoint| CheckpointView::of(checkpoint, &member.id))
         .collect();
-    let count = checkpoints.len();
-    Ok(Json(ListView { mission_id: mission, checkpoints, count }))
+    let (count, total) = (checkpoints.len(), world.board.checkpoints(&mission).count());
+    Ok(Listed::whole(&ListView { mission_id: mission, checkpoints, count }, total))
 }
 
 /// `POST /api/v1/missions/{mission}/checkpoints`: the mission is looked at before the body.
 pub(super) async fn create_checkpoint(
     member: Member<WriteCheckpoints>,
     Path(mission): Path<MissionId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let draft = sent.optional_json::<CheckpointDraft>();
+    unchanged: Unchanged,
+    sent: Sent<Optional<CheckpointDraft>>,
+) -> Result<Created<CheckpointView>, Problem> {
+    let draft = sent.json();
     let at = match draft.as_ref().ok().and_then(|draft| draft.at.as_deref()) {
         Some(entry) => Some(as_of(&member, &mission, entry).await?),
         None => None,
     };
-    let done = member.execute(CheckpointCommand::Create { mission, draft, at }, &sent).await?;
+    let command = CheckpointCommand::Create { mission, draft, at };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
     let id = CheckpointId::from(&*first_entry(&done)?.subject);
-    let view = CheckpointView::find(&done.world.state, &id, &member.id)?;
-    Ok(Written::created(&done, view))
+    let checkpoint = done.world.state.checkpoint(&id)?;
+    Ok(Created::tagged(&done, &CheckpointView::of(checkpoint, &member.id), checkpoint.born))
 }
 
 /// The mission at a past entry, folded before the queue: the past cannot change. What is wrong with
@@ -150,17 +166,21 @@ async fn as_of(
 pub(super) async fn get_checkpoint(
     member: Member<ReadCheckpoints>,
     Path(checkpoint): Path<CheckpointId>,
-) -> Result<impl IntoResponse, Problem> {
-    Ok(Json(CheckpointView::find(&member.world().state, &checkpoint, &member.id)?))
+) -> Result<Shown<CheckpointView>, Problem> {
+    let world = member.world();
+    let checkpoint = world.state.checkpoint(&checkpoint)?;
+    Ok(Shown::new(checkpoint.born, &CheckpointView::of(checkpoint, &member.id)))
 }
 
 /// `POST /api/v1/checkpoints/{checkpoint}/restore`: a body is not looked at, and nothing is restored.
 pub(super) async fn restore_checkpoint(
     member: Member<WriteCheckpoints>,
     Path(id): Path<CheckpointId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let done = member.execute(CheckpointCommand::Restore { checkpoint: id.clone() }, &sent).await?;
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Done<RestoreView>, Problem> {
+    let command = CheckpointCommand::Restore { checkpoint: id.clone() };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
     let decision = first_entry(&done)?;
     let divergence_count = divergence_count(decision).ok_or_else(Problem::internal)?;
     let checkpoint = done.world.state.checkpoint(&id)?;
@@ -179,7 +199,7 @@ pub(super) async fn restore_checkpoint(
         divergence_count,
         divergence_truncated: divergence_count > DIVERGENCE_LISTED_MAX as u64,
     };
-    Ok(Written::ok(&done, view))
+    Ok(Done::new(&done, &view))
 }
 
 /// How much had diverged, as the restore itself says.
@@ -204,34 +224,34 @@ fn divergence(world: &WorkspaceWorld, checkpoint: &Checkpoint, decided_at: Offse
 pub(super) async fn fork_checkpoint(
     member: Member<WriteCheckpoints>,
     Path(checkpoint): Path<CheckpointId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let ForkDraft { label } = sent.optional_json()?;
+    unchanged: Unchanged,
+    sent: Sent<Optional<ForkDraft>>,
+) -> Result<Created<ForkView>, Problem> {
+    let ForkDraft { label } = sent.json()?;
     let world = member.world();
     let source = match world.state.checkpoints.get(&checkpoint) {
         Some(found) => member.app.mission_as_of(&world, &found.mission_id, found.boundary).await?,
         None => None,
     };
-    let done = member.execute(CheckpointCommand::Fork { checkpoint, label, source }, &sent).await?;
+    let command = CheckpointCommand::Fork { checkpoint, label, source };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
     let view = done.entries.iter().find_map(ForkView::of).ok_or_else(Problem::internal)?;
-    Ok(Written::created(&done, view))
+    Ok(Created::new(&done, &view))
 }
 
 /// `DELETE /api/v1/checkpoints/{checkpoint}`
 pub(super) async fn delete_checkpoint(
     member: Member<WriteCheckpoints>,
     Path(checkpoint): Path<CheckpointId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let done = member.execute(CheckpointCommand::Delete { checkpoint }, &sent).await?;
-    Ok(Written::gone(&done))
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Gone, Problem> {
+    let command = CheckpointCommand::Delete { checkpoint };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    Ok(Gone::of(&done))
 }
 
 impl CheckpointView {
-    fn find(state: &Workspace, id: &CheckpointId, workspace: &WorkspaceId) -> Result<Self, Problem> {
-        Ok(Self::of(state.checkpoint(id)?, workspace))
-    }
-
     fn of(checkpoint: &Checkpoint, workspace: &WorkspaceId) -> Self {
         Self {
             id: checkpoint.id.clone(),

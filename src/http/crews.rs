@@ -2,21 +2,22 @@
 
 use std::collections::HashMap;
 
-use axum::Json;
 use axum::extract::Path;
-use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value};
 use taffrail_domain::roster::{Crew, CrewPatch, Roster, RosterCommand};
 use taffrail_domain::{CrewId, Text, Workspace, WorkspaceId};
 
-use super::body::Sent;
+use super::answer::{Created, Done, Listed, Shown, first_entry};
+use super::body::{Ignored, Required, Sent};
 use super::caller::Member;
 use super::gate::{ManageCrews, ReadCrews, WriteCrews};
+use super::page::PageQuery;
 use super::problem::Problem;
 use super::query::Query;
+use super::tag::Unchanged;
 use super::time::Seconds;
-use super::written::{Written, first_entry};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 500;
@@ -24,7 +25,8 @@ const PAGE_MAX: usize = 500;
 const NO_CONTAINERS: &str = "this instance runs no containers";
 
 /// A crew on the wire.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Crew")]
 pub(super) struct CrewView {
     id: CrewId,
     workspace_id: WorkspaceId,
@@ -62,76 +64,118 @@ pub(super) struct CrewView {
     count: CrewCount,
 }
 
-/// How many belong to it; people join crews with the platform.
-#[derive(Serialize)]
+/// How many belong to it.
+#[derive(Serialize, JsonSchema)]
 struct CrewCount {
     agents: usize,
     members: usize,
 }
 
+/// What a deletion tells.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "CrewDeleted")]
+pub(super) struct DeletedView {
+    success: bool,
+    sidecar_teardown: Teardown,
+}
+
+/// What became of the crew's sidecar.
+#[derive(Serialize, JsonSchema)]
+struct Teardown {
+    status: &'static str,
+    reason: &'static str,
+}
+
 /// `GET /api/v1/crews`: live ones, newest first.
-pub(super) async fn list_crews(member: Member<ReadCrews>, query: Query) -> Json<Vec<CrewView>> {
+pub(super) async fn list_crews(
+    member: Member<ReadCrews>,
+    Query(query): Query<PageQuery>,
+) -> Listed<Vec<CrewView>> {
     let world = member.world();
     let roster = &world.state.roster;
     let page = query.page(PAGE_DEFAULT, PAGE_MAX);
     let mut crews: Vec<&Crew> = roster.crews.values().filter(|crew| crew.deleted_at.is_none()).collect();
     crews.sort_by_key(|crew| std::cmp::Reverse(crew.born));
     let agents = agents_by_crew(roster);
-    let page = crews.into_iter().skip(page.offset).take(page.limit);
-    Json(
-        page.map(|crew| CrewView::of(crew, &member.id, agents.get(&crew.id).copied().unwrap_or(0))).collect(),
-    )
+    let shown = crews.iter().skip(page.offset).take(page.limit);
+    let view = |crew: &&Crew| {
+        let agents = agents.get(&crew.id).copied().unwrap_or(0);
+        CrewView::of(crew, &member.id, agents, roster.members_of(&crew.id).count())
+    };
+    Listed::page(&shown.map(view).collect(), crews.len(), page)
 }
 
 /// `POST /api/v1/crews`
 pub(super) async fn create_crew(
     member: Member<WriteCrews>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let patch: CrewPatch = sent.json()?;
-    let done = member.execute(RosterCommand::CreateCrew(patch), &sent).await?;
-    let view = CrewView::find(&done.world.state, &first_entry(&done)?.subject, &member.id)?;
-    Ok(Written::created(&done, view))
+    sent: Sent<Required<CrewPatch>>,
+) -> Result<Created<CrewView>, Problem> {
+    let done = member.execute(RosterCommand::CreateCrew(sent.json()?), &sent).await?;
+    let crew = done.world.state.crew(&first_entry(&done)?.subject)?;
+    Ok(Created::tagged(&done, &CrewView::find(&done.world.state, crew, &member.id), crew.changed))
 }
 
 /// `GET /api/v1/crews/{crew}`
 pub(super) async fn get_crew(
     member: Member<ReadCrews>,
     Path(crew): Path<CrewId>,
-) -> Result<Json<CrewView>, Problem> {
-    Ok(Json(CrewView::find(&member.world().state, crew.as_str(), &member.id)?))
+) -> Result<Shown<CrewView>, Problem> {
+    let world = member.world();
+    let crew = world.state.crew(crew.as_str())?;
+    Ok(Shown::new(crew.changed, &CrewView::find(&world.state, crew, &member.id)))
 }
 
 /// `PATCH` and `PUT /api/v1/crews/{crew}`: both change only what they name.
 pub(super) async fn update_crew(
     member: Member<WriteCrews>,
     Path(crew): Path<CrewId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let patch: CrewPatch = sent.json()?;
-    let done = member.execute(RosterCommand::UpdateCrew { crew: crew.clone(), patch }, &sent).await?;
-    let view = CrewView::find(&done.world.state, crew.as_str(), &member.id)?;
-    Ok(Written::ok(&done, view))
+    unchanged: Unchanged,
+    sent: Sent<Required<CrewPatch>>,
+) -> Result<Done<CrewView>, Problem> {
+    let command = RosterCommand::UpdateCrew { crew: crew.clone(), patch: sent.json()? };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let crew = done.world.state.crew(crew.as_str())?;
+    Ok(Done::tagged(&done, &CrewView::find(&done.world.state, crew, &member.id), crew.changed))
 }
 
 /// `DELETE /api/v1/crews/{crew}`: 200 with a body, which the known client reads.
 pub(super) async fn delete_crew(
     member: Member<ManageCrews>,
     Path(crew): Path<CrewId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let done = member.execute(RosterCommand::DeleteCrew { crew }, &sent).await?;
-    let teardown = json!({ "status": "skipped", "reason": NO_CONTAINERS });
-    Ok(Written::ok(&done, json!({ "success": true, "sidecar_teardown": teardown })))
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Done<DeletedView>, Problem> {
+    let command = RosterCommand::DeleteCrew { crew };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let sidecar_teardown = Teardown { status: "skipped", reason: NO_CONTAINERS };
+    Ok(Done::new(&done, &DeletedView { success: true, sidecar_teardown }))
+}
+
+/// `GET /api/v1/crews/{crewId}/assignments`: work that agents hand out; nothing runs on this instance yet.
+pub(super) async fn list_assignments(
+    member: Member<ReadCrews>,
+    Path(crew): Path<CrewId>,
+) -> Result<Listed<Vec<Map<String, Value>>>, Problem> {
+    member.world().state.crew(crew.as_str())?;
+    Ok(Listed::whole(&vec![], 0))
+}
+
+/// `GET /api/v1/crews/{crewId}/escalations`: what agents ask people; nothing runs on this instance yet.
+pub(super) async fn list_escalations(
+    member: Member<ReadCrews>,
+    Path(crew): Path<CrewId>,
+) -> Result<Listed<Vec<Map<String, Value>>>, Problem> {
+    member.world().state.crew(crew.as_str())?;
+    Ok(Listed::whole(&vec![], 0))
 }
 
 impl CrewView {
-    fn find(state: &Workspace, id: &str, workspace: &WorkspaceId) -> Result<Self, Problem> {
-        let crew = state.crew(id)?;
-        Ok(Self::of(crew, workspace, state.roster.agents_in(&crew.id).count()))
+    fn find(state: &Workspace, crew: &Crew, workspace: &WorkspaceId) -> Self {
+        let roster = &state.roster;
+        Self::of(crew, workspace, roster.agents_in(&crew.id).count(), roster.members_of(&crew.id).count())
     }
 
-    fn of(crew: &Crew, workspace: &WorkspaceId, agents: usize) -> Self {
+    fn of(crew: &Crew, workspace: &WorkspaceId, agents: usize, members: usize) -> Self {
         let facts = crew.facts.clone();
         Self {
             id: crew.id.clone(),
@@ -160,7 +204,7 @@ impl CrewView {
             max_ephemeral_agents: facts.max_ephemeral_agents,
             created_at: Seconds(crew.created_at),
             updated_at: Seconds(crew.updated_at),
-            count: CrewCount { agents, members: 0 },
+            count: CrewCount { agents, members },
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What each group of routes asks of its caller (`missions.md` 1.1, `platform.md` 3.2, `journal.md` 1.2).
 
-use taffrail_domain::instance::scope::Area;
+use taffrail_domain::instance::scope::{Area, Verb};
 use taffrail_domain::roster::Permission;
 
 /// What to do when no workspace is named (ruling R1).
@@ -12,12 +12,16 @@ pub(super) enum Unnamed {
     OnlyOne,
     /// The caller's only one, else 401: what the checkpoint pages say.
     OnlyOneOr401,
+    /// The one in the path; another name beside it must mean the same (`client.md` 7, row 3).
+    InPath,
 }
 
 /// A group of routes.
 pub(super) trait Gate: Send + Sync + 'static {
-    /// What the caller's role must allow.
+    /// What the caller's role must allow. Where a role in a crew may be enough, the decider asks.
     const PERMISSION: Permission;
+    /// What a scoped token must be for.
+    const VERB: Verb;
     /// What a scoped token must open.
     const AREA: Area;
     /// What to do when no workspace is named.
@@ -25,12 +29,13 @@ pub(super) trait Gate: Send + Sync + 'static {
 }
 
 macro_rules! gates {
-    ($($(#[$doc:meta])* $name:ident = $permission:ident, $area:ident, $unnamed:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $permission:ident, $verb:ident $area:ident, $unnamed:ident;)*) => {$(
         $(#[$doc])*
         pub(super) struct $name;
 
         impl Gate for $name {
             const PERMISSION: Permission = Permission::$permission;
+            const VERB: Verb = Verb::$verb;
             const AREA: Area = Area::$area;
             const UNNAMED: Unnamed = Unnamed::$unnamed;
         }
@@ -38,28 +43,36 @@ macro_rules! gates {
 }
 
 gates! {
+    /// One workspace, read.
+    ReadWorkspace = Read, Read Workspace, InPath;
     /// Crews, read.
-    ReadCrews = Read, Crews, Refused;
-    /// Crews, created and changed: the seed lets a MANAGER update.
-    WriteCrews = Create, Crews, Refused;
-    /// Crews, deleted.
-    ManageCrews = Manage, Crews, Refused;
+    ReadCrews = Read, Read Crews, Refused;
+    /// Crews and who is in them, created and changed: the seed lets a MANAGER update.
+    WriteCrews = Create, Write Crews, Refused;
+    /// Crews, deleted; people in them, raised and removed.
+    ManageCrews = Manage, Write Crews, Refused;
     /// Agents, read.
-    ReadAgents = Read, Agents, Refused;
-    /// Agents, created and changed.
-    WriteAgents = Create, Agents, Refused;
-    /// Agents, deleted.
-    ManageAgents = Manage, Agents, Refused;
+    ReadAgents = Read, Read Agents, Refused;
+    /// Agents, stopped.
+    WriteAgents = Create, Write Agents, Refused;
+    /// Agents, created, changed and deleted: a role in the crew is enough (`platform.md` 3.2).
+    WriteAgentsOfACrew = Read, Write Agents, Refused;
+    /// Agents' secrets.
+    ManageAgents = Manage, Write Agents, Refused;
     /// Missions and tasks, read.
-    ReadMissions = Read, Missions, Refused;
+    ReadMissions = Read, Read Missions, Refused;
     /// Missions and tasks, every change, deletion too: the page's own rule beats the overview.
-    WriteMissions = Create, Missions, Refused;
+    WriteMissions = Create, Write Missions, Refused;
     /// A mission's state in the past, read.
-    ReadState = Read, Missions, OnlyOne;
+    ReadState = Read, Read Missions, OnlyOne;
     /// Checkpoints, read.
-    ReadCheckpoints = Read, Checkpoints, OnlyOneOr401;
+    ReadCheckpoints = Read, Read Checkpoints, OnlyOneOr401;
     /// Checkpoints, every change.
-    WriteCheckpoints = Create, Checkpoints, OnlyOneOr401;
+    WriteCheckpoints = Create, Write Checkpoints, OnlyOneOr401;
     /// The journal, read.
-    ReadJournal = Read, Journal, OnlyOne;
+    ReadJournal = Read, Read Journal, OnlyOne;
+    /// Markers of the journal's entries.
+    MarkJournal = Manage, Write Journal, OnlyOne;
+    /// The journal, verified.
+    VerifyJournal = Manage, Read Journal, OnlyOne;
 }

@@ -3,11 +3,9 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use taffrail_domain::{
     ActorType, AgentId, CrewId, Entry, EntryId, Face, Json as Object, MissionId, Offset, Priority, Rejection,
     Severity, WorkspaceId,
@@ -15,10 +13,11 @@ use taffrail_domain::{
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 use tokio::task::spawn_blocking;
 
+use super::answer::{Shown, Told};
 use super::caller::Member;
 use super::gate::ReadJournal;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{Csv, Number, Query, Word};
 use super::time::{self, Millis};
 use crate::boot::Read;
 
@@ -30,7 +29,8 @@ const SEARCH_BYTES_MAX: usize = 200;
 const PAGE_BYTES_MAX: usize = 8 << 20;
 
 /// An entry on the wire: what is empty is left out.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entry")]
 pub(super) struct EntryView<'a> {
     id: EntryId,
     workspace_id: &'a WorkspaceId,
@@ -57,17 +57,80 @@ pub(super) struct EntryView<'a> {
 }
 
 /// One page of entries.
-#[derive(Serialize)]
-struct PageView<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Entries")]
+pub(super) struct PageView<'a> {
     entries: Vec<EntryView<'a>>,
     next_cursor: String,
     count: usize,
 }
 
+/// How many entries match.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EntryCount")]
+pub(super) struct CountView {
+    total: u64,
+}
+
+/// Which entries; all conditions together (`journal.md` 3.1).
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct EntryFilter {
+    /// Of this crew.
+    crew_id: Word,
+    /// Of any of these crews, comma separated; replaces `crew_id`.
+    crew_ids: Csv,
+    /// Of this agent.
+    agent_id: Word,
+    /// Of any of these agents, comma separated; replaces `agent_id`.
+    agent_ids: Csv,
+    /// Of this mission, living or not.
+    mission_id: Word,
+    /// Of this trace.
+    trace_id: Word,
+    /// Of this run: as trace or as actor.
+    run_id: Word,
+    /// Any of these types, comma separated.
+    entry_type: Csv,
+    /// None of these types, comma separated.
+    exclude_entry_type: Csv,
+    /// Any of `info`, `notice`, `warn`, `error`, comma separated.
+    severity: Csv,
+    /// Any of these sorts of actor, comma separated.
+    actor_type: Csv,
+    /// Any of `normal`, `high`, `pin`, `permanent`, comma separated.
+    priority: Csv,
+    /// Not before this time (RFC 3339).
+    since: Word,
+    /// Not after this time (RFC 3339).
+    until: Word,
+    /// Full text; not available yet, and refused unless blank.
+    q: Word,
+    /// Only behind this entry.
+    after: Word,
+}
+
+/// Which entries, from where and how many.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct EntryQuery {
+    #[serde(flatten)]
+    filter: EntryFilter,
+    /// `desc` (newest first, the default) or `asc`.
+    order: Word,
+    /// `next_cursor` of the page before.
+    cursor: Word,
+    /// Most entries, 1 to 500; 100 without it.
+    limit: Number,
+}
+
 /// `GET /api/v1/journal`
-pub(super) async fn list_entries(member: Member<ReadJournal>, query: Query) -> Result<Response, Problem> {
+pub(super) async fn list_entries(
+    member: Member<ReadJournal>,
+    Query(query): Query<EntryQuery>,
+) -> Result<Told<PageView<'static>>, Problem> {
     let world = member.world();
-    let mut filter = filter(&query, &world)?;
+    let mut filter = filter(&query.filter, &world)?;
     let order = order(&query)?;
     go_on_behind(cursor(&query, &world)?, order, &mut filter);
     let limit = limit(&query)?;
@@ -80,7 +143,7 @@ pub(super) async fn list_entries(member: Member<ReadJournal>, query: Query) -> R
     let views: Vec<_> = entries.iter().filter_map(|entry| EntryView::of(entry, &world, &member.id)).collect();
     let count = views.len();
     let page = PageView { entries: views, next_cursor: next_cursor.unwrap_or_default(), count };
-    Ok(Json(page).into_response())
+    Ok(Told::new(&page).unborrowed())
 }
 
 /// The entries of one page as far as the budget goes, and whether it ended there. The public sees no
@@ -102,16 +165,19 @@ async fn page(
 }
 
 /// `GET /api/v1/journal/count`: the same filters; where a page would begin does not matter.
-pub(super) async fn count_entries(member: Member<ReadJournal>, query: Query) -> Result<Json<Value>, Problem> {
+pub(super) async fn count_entries(
+    member: Member<ReadJournal>,
+    Query(query): Query<EntryFilter>,
+) -> Result<Told<CountView>, Problem> {
     let world = member.world();
     let filter = filter(&query, &world)?;
     let total = scan(&world, move |world| world.timeline.count(&filter, &world.state)).await?;
-    Ok(Json(json!({ "total": total })))
+    Ok(Told::new(&CountView { total }))
 }
 
 /// Looks through the timeline off the runtime: where no posting list serves a filter, every row of the
 /// log is looked at.
-async fn scan<T: Send + 'static>(
+pub(super) async fn scan<T: Send + 'static>(
     world: &Arc<WorkspaceWorld>,
     look: impl FnOnce(&WorkspaceWorld) -> T + Send + 'static,
 ) -> Result<T, Problem> {
@@ -126,12 +192,12 @@ async fn scan<T: Send + 'static>(
 pub(super) async fn get_entry(
     member: Member<ReadJournal>,
     Path(entry): Path<String>,
-) -> Result<Response, Problem> {
+) -> Result<Shown<EntryView<'static>>, Problem> {
     let world = member.world();
     let offset = public_offset(&world, &entry)?;
     let entries = member.app.entries_at(world.log(), vec![offset]).await?;
     let view = entries.first().and_then(|entry| EntryView::of(entry, &world, &member.id));
-    Ok(Json(view.ok_or_else(Problem::internal)?).into_response())
+    Ok(Shown::new(offset, &view.ok_or_else(Problem::internal)?).unborrowed())
 }
 
 /// The offset that a public entry id names here.
@@ -167,37 +233,36 @@ impl<'a> EntryView<'a> {
 }
 
 /// All conditions but the place of the page, in the order of the API page.
-fn filter(query: &Query, world: &WorkspaceWorld) -> Result<Filter, Problem> {
-    let one_or_many = |one: &str, many: &str| {
-        let list = query.list(many);
-        if list.is_empty() { query.text(one).map(str::to_owned).into_iter().collect() } else { list }
+fn filter(query: &EntryFilter, world: &WorkspaceWorld) -> Result<Filter, Problem> {
+    let one_or_many = |one: &Word, many: &Csv| {
+        if many.0.is_empty() { one.cloned().into_iter().collect() } else { many.0.clone() }
     };
-    let text = |name: &str| query.text(name).map(str::to_owned);
     let filter = Filter {
-        crews: one_or_many("crew_id", "crew_ids"),
-        agents: one_or_many("agent_id", "agent_ids"),
-        mission: text("mission_id"),
-        trace: text("trace_id"),
-        run: text("run_id"),
-        types: query.list("entry_type"),
-        types_excluded: query.list("exclude_entry_type"),
-        severities: query.list("severity"),
-        actor_types: query.list("actor_type"),
-        priorities: priorities(query)?,
-        since: query.text("since").map(|text| bound("since", text, time::not_before)).transpose()?,
-        until: query.text("until").map(|text| bound("until", text, time::not_after)).transpose()?,
-        after: after(query, world)?,
+        crews: one_or_many(&query.crew_id, &query.crew_ids),
+        agents: one_or_many(&query.agent_id, &query.agent_ids),
+        mission: query.mission_id.cloned(),
+        trace: query.trace_id.cloned(),
+        run: query.run_id.cloned(),
+        types: query.entry_type.0.clone(),
+        types_excluded: query.exclude_entry_type.0.clone(),
+        severities: query.severity.0.clone(),
+        actor_types: query.actor_type.0.clone(),
+        priorities: priorities(&query.priority)?,
+        since: query.since.get().map(|text| bound("since", text, time::not_before)).transpose()?,
+        until: query.until.get().map(|text| bound("until", text, time::not_after)).transpose()?,
+        after: after(query.after.get(), world)?,
         before: None,
     };
-    refuse_search(query)?;
+    refuse_search(query.q.get())?;
     Ok(filter)
 }
 
-fn priorities(query: &Query) -> Result<Vec<Priority>, Problem> {
-    let words = query.list("priority").into_iter();
+fn priorities(words: &Csv) -> Result<Vec<Priority>, Problem> {
     words
+        .0
+        .iter()
         .map(|word| {
-            Priority::parse(&word).ok_or_else(|| {
+            Priority::parse(word).ok_or_else(|| {
                 let detail = format!("priority must be one of normal|high|pin|permanent (got {word:?})");
                 Problem::invalid("journal.priority", detail)
             })
@@ -210,8 +275,8 @@ fn bound<T>(name: &str, text: &str, read: impl FnOnce(&str) -> Result<T, jiff::E
 }
 
 /// Search comes with the issue tracker's; until then a wish for it is refused, not ignored.
-fn refuse_search(query: &Query) -> Result<(), Problem> {
-    let wanted = query.text("q").unwrap_or_default().trim();
+fn refuse_search(wanted: Option<&str>) -> Result<(), Problem> {
+    let wanted = wanted.unwrap_or_default().trim();
     if wanted.len() > SEARCH_BYTES_MAX {
         return Err(Problem::invalid("journal.q_too_long", "q parameter exceeds 200 characters"));
     }
@@ -222,14 +287,14 @@ fn refuse_search(query: &Query) -> Result<(), Problem> {
 }
 
 /// Additive: only what stands behind this entry (`journal.md` 11.2).
-fn after(query: &Query, world: &WorkspaceWorld) -> Result<Option<Offset>, Problem> {
-    let Some(text) = query.text("after") else { return Ok(None) };
+fn after(text: Option<&str>, world: &WorkspaceWorld) -> Result<Option<Offset>, Problem> {
+    let Some(text) = text else { return Ok(None) };
     let place = place(text, world);
     place.map(Some).ok_or_else(|| Problem::invalid("journal.bad_after", "bad after"))
 }
 
-fn order(query: &Query) -> Result<Order, Problem> {
-    match query.text("order") {
+fn order(query: &EntryQuery) -> Result<Order, Problem> {
+    match query.order.get() {
         None | Some("desc") => Ok(Order::NewestFirst),
         Some("asc") => Ok(Order::OldestFirst),
         Some(_) => Err(Problem::invalid("journal.order", "order must be asc or desc")),
@@ -237,8 +302,8 @@ fn order(query: &Query) -> Result<Order, Problem> {
 }
 
 /// `<ts>|<id>` from a previous page; the id alone says where (ruling R5).
-fn cursor(query: &Query, world: &WorkspaceWorld) -> Result<Option<Offset>, Problem> {
-    let Some(text) = query.text("cursor") else { return Ok(None) };
+fn cursor(query: &EntryQuery, world: &WorkspaceWorld) -> Result<Option<Offset>, Problem> {
+    let Some(text) = query.cursor.get() else { return Ok(None) };
     let id = text.rsplit_once('|').map_or(text, |(_, id)| id);
     let place = place(id, world);
     place.map(Some).ok_or_else(|| Problem::invalid("journal.bad_cursor", "bad cursor"))
@@ -257,11 +322,11 @@ fn go_on_behind(cursor: Option<Offset>, order: Order, filter: &mut Filter) {
     }
 }
 
-fn limit(query: &Query) -> Result<usize, Problem> {
-    if query.text("limit").is_none() {
+fn limit(query: &EntryQuery) -> Result<usize, Problem> {
+    if !query.limit.is_sent() {
         return Ok(PAGE_DEFAULT);
     }
-    let limit = query.number("limit").filter(|limit| (1..=PAGE_MAX).contains(limit));
+    let limit = query.limit.get().filter(|limit| (1..=PAGE_MAX).contains(limit));
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     limit.ok_or_else(|| Problem::invalid("journal.limit", "limit must be 1..500"))
 }

@@ -1,23 +1,25 @@
 //! Missions (`missions.md` 2.1, 3.1–3.6).
 
-use axum::Json;
 use axum::extract::Path;
-use axum::response::IntoResponse;
-use serde::Serialize;
-use serde_json::{Value, json};
-use taffrail_domain::mission::{Mission, MissionCommand, MissionDraft, MissionPatch, Status, TaskStats};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use taffrail_domain::mission::{
+    CloneDraft, Mission, MissionCommand, MissionDraft, MissionEvent, MissionPatch, Status, TaskStats,
+};
 use taffrail_domain::roster::Roster;
-use taffrail_domain::{AgentId, CrewId, MissionId, Text, Workspace, WorkspaceId};
+use taffrail_domain::{AgentId, CrewId, Entry, Event, MissionId, Text, WorkspaceId};
 use taffrail_projections::WorkspaceWorld;
 
-use super::body::Sent;
+use super::answer::{Created, Done, Gone, Listed, Shown, first_entry};
+use super::body::{Ignored, Optional, Required, Sent};
 use super::caller::Member;
 use super::gate::{ReadMissions, WriteMissions};
+use super::page::PageQuery;
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{Query, Word};
+use super::tag::Unchanged;
 use super::tasks::TaskView;
 use super::time::Seconds;
-use super::written::{Written, first_entry};
 
 /// The seed's default for everybody (`DESIGN.md` 7).
 const PAGE_DEFAULT: usize = 20;
@@ -35,7 +37,8 @@ pub(super) enum Depth {
 }
 
 /// A mission on the wire.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Mission")]
 pub(super) struct MissionView {
     id: MissionId,
     workspace_id: WorkspaceId,
@@ -62,116 +65,202 @@ pub(super) struct MissionView {
     tasks: Option<Vec<TaskView>>,
 }
 
+/// A mission after an action: exactly these two keys.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MissionStatus")]
+pub(super) struct StatusView {
+    id: MissionId,
+    status: Status,
+}
+
+/// A mission that goes on.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ResumedMission")]
+pub(super) struct ResumedView {
+    #[serde(flatten)]
+    mission: StatusView,
+    /// How many tasks begin again.
+    reset_tasks: usize,
+}
+
+/// Which missions of a list.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct MissionQuery {
+    /// Only those in this status; a word that is none matches nothing.
+    status: Word,
+    /// Missions on the page, 1 to 100; 20 without it.
+    #[serde(flatten)]
+    page: PageQuery,
+}
+
+/// Which missions of the workspace, and how much of each.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct WorkspaceMissionQuery {
+    /// Exactly `true` shows each mission's tasks.
+    include_tasks: Word,
+    #[serde(flatten)]
+    missions: MissionQuery,
+}
+
 /// `GET /api/v1/missions`
-pub(super) async fn list_missions(member: Member<ReadMissions>, query: Query) -> Json<Vec<MissionView>> {
-    let depth = if query.text("include_tasks") == Some("true") { Depth::Tasks } else { Depth::Stats };
-    Json(page(&member.world(), None, &query, depth, &member.id))
+pub(super) async fn list_missions(
+    member: Member<ReadMissions>,
+    Query(query): Query<WorkspaceMissionQuery>,
+) -> Listed<Vec<MissionView>> {
+    let depth = if query.include_tasks.get() == Some("true") { Depth::Tasks } else { Depth::Stats };
+    page(&member.world(), None, &query.missions, depth, &member.id)
 }
 
 /// `GET /api/v1/crews/{crew}/missions`: an unknown crew has none.
 pub(super) async fn list_crew_missions(
     member: Member<ReadMissions>,
     Path(crew): Path<CrewId>,
-    query: Query,
-) -> Json<Vec<MissionView>> {
-    Json(page(&member.world(), Some(&crew), &query, Depth::Stats, &member.id))
+    Query(query): Query<MissionQuery>,
+) -> Listed<Vec<MissionView>> {
+    page(&member.world(), Some(&crew), &query, Depth::Stats, &member.id)
 }
 
 /// `POST /api/v1/crews/{crew}/missions`
 pub(super) async fn create_mission(
     member: Member<WriteMissions>,
     Path(crew): Path<CrewId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let draft: MissionDraft = sent.json()?;
+    sent: Sent<Required<MissionDraft>>,
+) -> Result<Created<MissionView>, Problem> {
+    let draft = sent.json()?;
     let done = member.execute(MissionCommand::Create { crew: crew.clone(), draft }, &sent).await?;
     let id = MissionId::from(&*first_entry(&done)?.subject);
-    let view = MissionView::find(&done.world.state, &crew, &id, Depth::Bare, &member.id)?;
-    Ok(Written::created(&done, view))
+    let mission = done.world.state.mission(&crew, &id)?;
+    let show = |depth| MissionView::of(mission, &done.world.state.roster, depth, &member.id);
+    Ok(Created::tagged_as(&done, &show(Depth::Bare), mission.changed, &show(Depth::Tasks)))
 }
 
 /// `GET /api/v1/crews/{crew}/missions/{mission}`
 pub(super) async fn get_mission(
     member: Member<ReadMissions>,
     Path((crew, mission)): Path<(CrewId, MissionId)>,
-) -> Result<Json<MissionView>, Problem> {
+) -> Result<Shown<MissionView>, Problem> {
     let world = member.world();
-    Ok(Json(MissionView::find(&world.state, &crew, &mission, Depth::Tasks, &member.id)?))
+    let mission = world.state.mission(&crew, &mission)?;
+    let view = MissionView::of(mission, &world.state.roster, Depth::Tasks, &member.id);
+    Ok(Shown::new(mission.changed, &view))
 }
 
 /// `PATCH /api/v1/crews/{crew}/missions/{mission}`
 pub(super) async fn update_mission(
     member: Member<WriteMissions>,
     Path((crew, mission)): Path<(CrewId, MissionId)>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let patch: MissionPatch = sent.json()?;
+    unchanged: Unchanged,
+    sent: Sent<Required<MissionPatch>>,
+) -> Result<Done<MissionView>, Problem> {
+    let patch = sent.json()?;
     let command = MissionCommand::Update { crew: crew.clone(), mission: mission.clone(), patch };
-    let done = member.execute(command, &sent).await?;
-    let view = MissionView::find(&done.world.state, &crew, &mission, Depth::Bare, &member.id)?;
-    Ok(Written::ok(&done, view))
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let mission = done.world.state.mission(&crew, &mission)?;
+    let show = |depth| MissionView::of(mission, &done.world.state.roster, depth, &member.id);
+    Ok(Done::tagged_as(&done, &show(Depth::Bare), mission.changed, &show(Depth::Tasks)))
 }
 
 /// `DELETE /api/v1/crews/{crew}/missions/{mission}`
 pub(super) async fn delete_mission(
     member: Member<WriteMissions>,
     Path((crew, mission)): Path<(CrewId, MissionId)>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let done = member.execute(MissionCommand::Delete { crew, mission }, &sent).await?;
-    Ok(Written::gone(&done))
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Gone, Problem> {
+    let command = MissionCommand::Delete { crew, mission };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    Ok(Gone::of(&done))
 }
 
 /// `POST /api/v1/crews/{crew}/missions/{mission}/start`: a body is not looked at.
 pub(super) async fn start_mission(
     member: Member<WriteMissions>,
     Path((crew, mission)): Path<(CrewId, MissionId)>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Done<StatusView>, Problem> {
     // Seen on arrival, decided later: the difference tells a lost race from a late wish (missions.md 3.6).
     let seen = member.world().state.missions.get(&mission).map(|mission| mission.status);
     let command = MissionCommand::Start { crew: crew.clone(), mission: mission.clone(), seen };
-    let done = member.execute(command, &sent).await?;
-    let view = status_view(done.world.state.mission(&crew, &mission)?);
-    Ok(Written::ok(&done, view))
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let view = StatusView::of(done.world.state.mission(&crew, &mission)?);
+    Ok(Done::new(&done, &view))
 }
 
-/// Exactly these two keys.
-fn status_view(mission: &Mission) -> Value {
-    json!({ "id": mission.id, "status": mission.status })
+/// `POST /api/v1/crews/{crewId}/missions/{missionId}/restart`: a body is not looked at.
+pub(super) async fn restart_mission(
+    member: Member<WriteMissions>,
+    Path((crew, mission)): Path<(CrewId, MissionId)>,
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Done<StatusView>, Problem> {
+    let command = MissionCommand::Restart { crew: crew.clone(), mission: mission.clone() };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let view = StatusView::of(done.world.state.mission(&crew, &mission)?);
+    Ok(Done::new(&done, &view))
+}
+
+/// `POST /api/v1/crews/{crewId}/missions/{missionId}/resume`: a body is not looked at.
+pub(super) async fn resume_mission(
+    member: Member<WriteMissions>,
+    Path((crew, mission)): Path<(CrewId, MissionId)>,
+    unchanged: Unchanged,
+    sent: Sent<Ignored>,
+) -> Result<Done<ResumedView>, Problem> {
+    let command = MissionCommand::Resume { crew: crew.clone(), mission: mission.clone() };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let mission = StatusView::of(done.world.state.mission(&crew, &mission)?);
+    let reset_tasks = done.entries.iter().filter(|entry| moves_a_task(entry)).count();
+    Ok(Done::new(&done, &ResumedView { mission, reset_tasks }))
+}
+
+/// `POST /api/v1/crews/{crewId}/missions/{missionId}/clone`: a body that cannot be read names no title.
+pub(super) async fn clone_mission(
+    member: Member<WriteMissions>,
+    Path((crew, mission)): Path<(CrewId, MissionId)>,
+    unchanged: Unchanged,
+    sent: Sent<Optional<CloneDraft>>,
+) -> Result<Created<StatusView>, Problem> {
+    let title = sent.json_if_any().title;
+    let command = MissionCommand::Clone { crew: crew.clone(), mission, title };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    let id = MissionId::from(&*first_entry(&done)?.subject);
+    Ok(Created::new(&done, &StatusView::of(done.world.state.mission(&crew, &id)?)))
+}
+
+fn moves_a_task(entry: &Entry) -> bool {
+    matches!(&entry.event, Some(Event::Mission(MissionEvent::TaskStatusChanged(_))))
 }
 
 /// One page, newest first. A status that is none matches nothing.
 fn page(
     world: &WorkspaceWorld,
     crew: Option<&CrewId>,
-    query: &Query,
+    query: &MissionQuery,
     depth: Depth,
     workspace: &WorkspaceId,
-) -> Vec<MissionView> {
-    let status = match query.text("status").map(Status::parse) {
+) -> Listed<Vec<MissionView>> {
+    let page = query.page.page(PAGE_DEFAULT, PAGE_MAX);
+    let status = match query.status.get().map(Status::parse) {
         None => None,
         Some(Some(status)) => Some(status),
-        Some(None) => return vec![],
+        Some(None) => return Listed::page(&vec![], 0, page),
     };
-    let page = query.page(PAGE_DEFAULT, PAGE_MAX);
-    let ids = world.board.missions(crew, status).skip(page.offset).take(page.limit);
-    ids.filter_map(|id| world.state.missions.get(id))
-        .map(|mission| MissionView::of(mission, &world.state.roster, depth, workspace))
-        .collect()
+    let ids = world.board.page(crew, status, page.offset).take(page.limit);
+    let missions = ids.filter_map(|id| world.state.missions.get(id));
+    let views = missions.map(|mission| MissionView::of(mission, &world.state.roster, depth, workspace));
+    Listed::page(&views.collect(), world.board.count(crew, status), page)
+}
+
+impl StatusView {
+    fn of(mission: &Mission) -> Self {
+        Self { id: mission.id.clone(), status: mission.status }
+    }
 }
 
 impl MissionView {
-    fn find(
-        state: &Workspace,
-        crew: &CrewId,
-        id: &MissionId,
-        depth: Depth,
-        workspace: &WorkspaceId,
-    ) -> Result<Self, Problem> {
-        Ok(Self::of(state.mission(crew, id)?, &state.roster, depth, workspace))
-    }
-
     /// Names come from the roster as it is now, of deleted agents too.
     pub(super) fn of(mission: &Mission, roster: &Roster, depth: Depth, workspace: &WorkspaceId) -> Self {
         let lead = roster.agents.get(&mission.lead_agent_id);

@@ -4,112 +4,149 @@
 //! rule in the wrong room. Nothing here knows how entries are stored.
 
 mod agents;
+mod answer;
 mod body;
 mod bootstrap;
 mod caller;
 mod checkpoints;
+mod connections;
+mod contract;
+mod crew_members;
 mod crews;
 mod freshness;
 mod gate;
 mod health;
 mod idempotency;
 mod journal;
+mod lookup;
+mod markers;
+mod metrics;
 mod missions;
+mod openapi;
+mod page;
+mod people;
 mod pipeline;
 mod problem;
 mod query;
 mod repeat;
 mod state;
+mod success;
+mod tag;
 mod tasks;
 mod time;
 mod tokens;
 mod unset;
-mod written;
+mod workspaces;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
-use axum::routing::{delete, get, patch, post};
 
 use crate::boot::Taffrail;
+use contract::Api;
 use pipeline::BODY_BYTES_MAX;
 use problem::Problem;
+
+pub use openapi::document as openapi;
 
 /// What every handler is given: the running instance.
 type App = Arc<Taffrail>;
 
 /// The whole API over one running instance, pipeline included.
 pub fn router(app: Arc<Taffrail>) -> Router {
-    let routes = Router::new()
-        .merge(accounts())
-        .merge(roster())
-        .merge(missions())
-        .merge(history())
-        .with_state(Arc::clone(&app))
-        .merge(health::routes(app))
+    health::begin();
+    let (routes, _) = api().finish();
+    let routes = routes
+        .with_state(app)
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     pipeline::around(routes)
 }
 
-fn accounts() -> Router<App> {
-    Router::new()
-        .route("/api/v1/bootstrap", post(bootstrap::bootstrap))
-        .route("/api/v1/auth/cli-token", post(tokens::create_token))
-        .route("/api/v1/auth/cli-token/validate", get(tokens::validate_token))
-        .route("/api/v1/auth/cli-tokens", get(tokens::list_tokens))
-        .route("/api/v1/auth/cli-tokens/{token}", delete(tokens::revoke_token))
+/// Every route there is.
+fn api() -> Api {
+    let api = history(missions(roster(accounts(Api::new()))));
+    let api = api.get("/api/health", health::get_health).get("/healthz", health::get_liveness);
+    api.get("/readyz", health::get_readiness).get("/api/v1/openapi.json", openapi::get_openapi)
 }
 
-fn roster() -> Router<App> {
-    Router::new()
-        .route("/api/v1/crews", get(crews::list_crews).post(crews::create_crew))
-        .route(
-            "/api/v1/crews/{crew}",
-            get(crews::get_crew).patch(crews::update_crew).put(crews::update_crew).delete(crews::delete_crew),
-        )
-        .route("/api/v1/agents", get(agents::list_agents).post(agents::create_agent))
-        .route(
-            "/api/v1/agents/{agent}",
-            get(agents::get_agent).patch(agents::update_agent).delete(agents::delete_agent),
-        )
+fn accounts(api: Api) -> Api {
+    api.post("/api/v1/bootstrap", bootstrap::bootstrap)
+        .post("/api/v1/auth/cli-token", tokens::create_token)
+        .get("/api/v1/auth/cli-token/validate", tokens::validate_token)
+        .get("/api/v1/auth/cli-tokens", tokens::list_tokens)
+        .delete("/api/v1/auth/cli-tokens/{tokenId}", tokens::revoke_token)
 }
 
-fn missions() -> Router<App> {
-    Router::new()
-        .route("/api/v1/missions", get(missions::list_missions))
-        .route(
-            "/api/v1/crews/{crew}/missions",
-            get(missions::list_crew_missions).post(missions::create_mission),
-        )
-        .route(
-            "/api/v1/crews/{crew}/missions/{mission}",
-            get(missions::get_mission).patch(missions::update_mission).delete(missions::delete_mission),
-        )
-        .route("/api/v1/crews/{crew}/missions/{mission}/start", post(missions::start_mission))
-        .route("/api/v1/crews/{crew}/missions/{mission}/tasks", post(tasks::create_task))
-        .route("/api/v1/crews/{crew}/missions/{mission}/tasks/{task}", patch(tasks::update_task))
+fn roster(api: Api) -> Api {
+    agents(crews(api))
+        .get("/api/v1/workspaces", workspaces::list_workspaces)
+        .post("/api/v1/workspaces", workspaces::create_workspace)
+        .get("/api/v1/workspaces/{workspaceId}", workspaces::get_workspace)
 }
 
-fn history() -> Router<App> {
-    Router::new()
-        .route(
-            "/api/v1/missions/{mission}/checkpoints",
-            get(checkpoints::list_checkpoints).post(checkpoints::create_checkpoint),
-        )
-        .route("/api/v1/missions/{mission}/state", get(state::get_state))
-        .route(
-            "/api/v1/checkpoints/{checkpoint}",
-            get(checkpoints::get_checkpoint).delete(checkpoints::delete_checkpoint),
-        )
-        .route("/api/v1/checkpoints/{checkpoint}/restore", post(checkpoints::restore_checkpoint))
-        .route("/api/v1/checkpoints/{checkpoint}/fork", post(checkpoints::fork_checkpoint))
-        .route("/api/v1/journal", get(journal::list_entries))
-        .route("/api/v1/journal/count", get(journal::count_entries))
-        .route("/api/v1/journal/{entry}", get(journal::get_entry))
+fn crews(api: Api) -> Api {
+    api.get("/api/v1/crews", crews::list_crews)
+        .post("/api/v1/crews", crews::create_crew)
+        .get("/api/v1/crews/{crewId}", crews::get_crew)
+        .patch("/api/v1/crews/{crewId}", crews::update_crew)
+        .put("/api/v1/crews/{crewId}", crews::update_crew)
+        .delete("/api/v1/crews/{crewId}", crews::delete_crew)
+        .get("/api/v1/crews/{crewId}/members", crew_members::list_crew_members)
+        .post("/api/v1/crews/{crewId}/members", crew_members::add_crew_member)
+        .patch("/api/v1/crews/{crewId}/members/{memberId}", crew_members::update_crew_member)
+        .delete("/api/v1/crews/{crewId}/members/{memberId}", crew_members::remove_crew_member)
+        .get("/api/v1/crews/{crewId}/assignments", crews::list_assignments)
+        .get("/api/v1/crews/{crewId}/escalations", crews::list_escalations)
+        .get("/api/v1/crew-connections", connections::list_connections)
+        .post("/api/v1/crew-connections", connections::connect_crews)
+        .delete("/api/v1/crew-connections/{connectionId}", connections::disconnect_crews)
+}
+
+fn agents(api: Api) -> Api {
+    api.get("/api/v1/agents", agents::list_agents)
+        .post("/api/v1/agents", agents::create_agent)
+        .get("/api/v1/agents/{agentId}", agents::get_agent)
+        .patch("/api/v1/agents/{agentId}", agents::update_agent)
+        .delete("/api/v1/agents/{agentId}", agents::delete_agent)
+        .post("/api/v1/agents/{agentId}/stop", agents::stop_agent)
+        .get("/api/v1/agents/{agentId}/runs", agents::list_agent_runs)
+        .post("/api/v1/agents/{agentId}/webhook-secret/rotate", agents::rotate_webhook_secret)
+}
+
+fn missions(api: Api) -> Api {
+    api.get("/api/v1/missions", missions::list_missions)
+        .get("/api/v1/crews/{crewId}/missions", missions::list_crew_missions)
+        .post("/api/v1/crews/{crewId}/missions", missions::create_mission)
+        .get("/api/v1/crews/{crewId}/missions/{missionId}", missions::get_mission)
+        .patch("/api/v1/crews/{crewId}/missions/{missionId}", missions::update_mission)
+        .delete("/api/v1/crews/{crewId}/missions/{missionId}", missions::delete_mission)
+        .post("/api/v1/crews/{crewId}/missions/{missionId}/start", missions::start_mission)
+        .post("/api/v1/crews/{crewId}/missions/{missionId}/restart", missions::restart_mission)
+        .post("/api/v1/crews/{crewId}/missions/{missionId}/resume", missions::resume_mission)
+        .post("/api/v1/crews/{crewId}/missions/{missionId}/clone", missions::clone_mission)
+        .post("/api/v1/crews/{crewId}/missions/{missionId}/tasks", tasks::create_task)
+        .patch("/api/v1/crews/{crewId}/missions/{missionId}/tasks/{taskId}", tasks::update_task)
+        .get("/api/v1/mission-metrics", metrics::get_mission_metrics)
+        .get("/api/v1/metrics/timeseries", metrics::get_timeseries)
+}
+
+fn history(api: Api) -> Api {
+    api.get("/api/v1/missions/{missionId}/checkpoints", checkpoints::list_checkpoints)
+        .post("/api/v1/missions/{missionId}/checkpoints", checkpoints::create_checkpoint)
+        .get("/api/v1/missions/{missionId}/state", state::get_state)
+        .get("/api/v1/checkpoints/{checkpointId}", checkpoints::get_checkpoint)
+        .delete("/api/v1/checkpoints/{checkpointId}", checkpoints::delete_checkpoint)
+        .post("/api/v1/checkpoints/{checkpointId}/restore", checkpoints::restore_checkpoint)
+        .post("/api/v1/checkpoints/{checkpointId}/fork", checkpoints::fork_checkpoint)
+        .get("/api/v1/journal", journal::list_entries)
+        .get("/api/v1/journal/count", journal::count_entries)
+        .get("/api/v1/journal/lookup", lookup::look_up)
+        .get("/api/v1/journal/{entryId}", journal::get_entry)
+        .post("/api/v1/journal/{entryId}/priority", markers::set_priority)
 }
 
 async fn no_such_route() -> Problem {

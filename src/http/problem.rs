@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use taffrail_domain::{Rejection, RejectionKind};
 use taffrail_journal::ReadError;
@@ -32,15 +33,24 @@ pub(super) struct Problem {
 }
 
 /// As it stands on the wire; `detail` comes early, because clients read only the beginning.
-#[derive(Serialize)]
-struct Wire<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemView<'a> {
+    /// `about:blank`: the title says it all.
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    /// The status.
     status: u16,
+    /// What is wrong, for people.
     detail: &'a str,
+    /// The same, for clients that read this one.
     error: &'a str,
+    /// What is wrong, for programs: stable.
     code: &'a str,
+    /// Names the request in the log.
     request_id: &'a str,
+    /// The path that was asked for.
     instance: &'a str,
 }
 
@@ -67,6 +77,11 @@ impl Problem {
     /// 413.
     pub(super) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request body too large")
+    }
+
+    /// 408.
+    pub(super) fn too_slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow", "Request body did not arrive in time")
     }
 
     /// 503.
@@ -113,7 +128,7 @@ impl Problem {
         content_type: &'static str,
     ) {
         let detail = cut(&self.detail);
-        let wire = Wire {
+        let wire = ProblemView {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
@@ -154,6 +169,7 @@ impl From<Rejection> for Problem {
             RejectionKind::Forbidden => StatusCode::FORBIDDEN,
             RejectionKind::NotFound => StatusCode::NOT_FOUND,
             RejectionKind::Conflict => StatusCode::CONFLICT,
+            RejectionKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             RejectionKind::Gone => StatusCode::GONE,
             RejectionKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         };

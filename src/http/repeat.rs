@@ -58,7 +58,7 @@ async fn put_back(
             let created = creation(app, world, entry).await?;
             created.iter().for_each(|created| put_back_checkpoint(&mut world.state, created));
         }
-        Some(Event::Checkpoint(_) | Event::Instance(_)) | None => {}
+        Some(Event::Checkpoint(_) | Event::Instance(_) | Event::Marker(_)) | None => {}
     }
     Ok(())
 }
@@ -78,7 +78,14 @@ fn put_back_in_roster(state: &mut Workspace, event: &RosterEvent, subject: &str)
         | RosterEvent::MemberRemoved(_)
         | RosterEvent::MemberRoleChanged(_)
         | RosterEvent::CrewDeleted(_)
-        | RosterEvent::AgentDeleted(_) => {}
+        | RosterEvent::AgentDeleted(_)
+        | RosterEvent::AgentStatusChanged(_)
+        | RosterEvent::WebhookSecretRotated(_)
+        | RosterEvent::CrewMemberAdded(_)
+        | RosterEvent::CrewMemberRoleChanged(_)
+        | RosterEvent::CrewMemberRemoved(_)
+        | RosterEvent::CrewsConnected(_)
+        | RosterEvent::CrewsDisconnected(_) => {}
     }
 }
 

@@ -1,26 +1,28 @@
 //! A mission as it was (`journal.md` 11.2): the same fold as live, up to a point.
 
-use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use taffrail_domain::mission::Mission;
 use taffrail_domain::{CheckpointId, EntryId, MissionId, Offset, Rejection};
 use taffrail_projections::WorkspaceWorld;
 
+use super::answer::Told;
 use super::caller::Member;
 use super::gate::ReadState;
 use super::journal::public_offset;
 use super::missions::{Depth, MissionView};
 use super::problem::Problem;
-use super::query::Query;
+use super::query::{Query, Word};
 use super::time;
 
 const NOT_IN_LIFE: &str = "at is not in the life of this mission";
 const NOT_IN_LIFE_CODE: &str = "mission.not_in_life";
 
 /// The mission with its tasks as of then, the entry it stands at, and its hash.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "MissionState")]
 pub(super) struct StateView {
     #[serde(flatten)]
     mission: MissionView,
@@ -28,18 +30,26 @@ pub(super) struct StateView {
     state_hash: String,
 }
 
-/// `GET /api/v1/missions/{mission}/state?at=<j_…|chk_…|RFC 3339 time>`
+/// Which point of the past.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct StateQuery {
+    /// An entry of the mission (`j_…`), a checkpoint of it (`chk_…`) or a time (RFC 3339); required.
+    at: Word,
+}
+
+/// `GET /api/v1/missions/{missionId}/state?at=<j_…|chk_…|RFC 3339 time>`
 pub(super) async fn get_state(
     member: Member<ReadState>,
     Path(mission): Path<MissionId>,
-    query: Query,
-) -> Result<Json<StateView>, Problem> {
+    Query(query): Query<StateQuery>,
+) -> Result<Told<StateView>, Problem> {
     let world = member.world();
     let living = world.state.bookmarkable(&mission)?;
     let point = point(&world, living, &query)?;
     let then = member.app.mission_as_of(&world, &mission, point).await?.ok_or_else(not_in_its_life)?;
     let stands_at = last_shown(&world, &mission, point).ok_or_else(not_in_its_life)?;
-    Ok(Json(StateView {
+    Ok(Told::new(&StateView {
         mission: MissionView::of(&then, &world.state.roster, Depth::Tasks, &member.id),
         offset: world.entry_id(stands_at),
         state_hash: then.state_hash(),
@@ -47,8 +57,8 @@ pub(super) async fn get_state(
 }
 
 /// The offset that `at` names, which must lie in the mission's life.
-fn point(world: &WorkspaceWorld, mission: &Mission, query: &Query) -> Result<Offset, Problem> {
-    let at = query.text("at").ok_or_else(|| Problem::invalid("state.at_required", "at is required"))?;
+fn point(world: &WorkspaceWorld, mission: &Mission, query: &StateQuery) -> Result<Offset, Problem> {
+    let at = query.at.get().ok_or_else(|| Problem::invalid("state.at_required", "at is required"))?;
     if at.starts_with("chk_") {
         let checkpoint = world.state.checkpoint(&CheckpointId::from(at))?;
         if checkpoint.mission_id != mission.id {

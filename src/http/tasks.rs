@@ -1,22 +1,24 @@
 //! Tasks of a mission (`missions.md` 2.2, 3.10, 3.11).
 
 use axum::extract::Path;
-use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Serialize;
 use taffrail_domain::mission::{MissionCommand, MissionEvent, Task, TaskDraft, TaskPatch, TaskStatus};
 use taffrail_domain::roster::Roster;
 use taffrail_domain::{AgentId, CrewId, Entry, Event, MissionId, Rejection, TaskId, Text, Workspace};
 
-use super::body::Sent;
+use super::answer::{Created, Done};
+use super::body::{Required, Sent};
 use super::caller::Member;
 use super::gate::WriteMissions;
 use super::problem::Problem;
+use super::tag::Unchanged;
 use super::time::Seconds;
 use super::unset::Unset;
-use super::written::Written;
 
 /// A task on the wire.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Task")]
 pub(super) struct TaskView {
     id: TaskId,
     mission_id: MissionId,
@@ -59,30 +61,32 @@ pub(super) struct TaskView {
 pub(super) async fn create_task(
     member: Member<WriteMissions>,
     Path((crew, mission)): Path<(CrewId, MissionId)>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let draft = sent.json::<TaskDraft>();
+    unchanged: Unchanged,
+    sent: Sent<Required<TaskDraft>>,
+) -> Result<Created<TaskView>, Problem> {
+    let draft = sent.json();
     let command = MissionCommand::AddTask { crew: crew.clone(), mission: mission.clone(), draft };
-    let done = member.execute(command, &sent).await?;
+    let done = member.execute(unchanged.guard(command), &sent).await?;
     let task = done.entries.iter().find_map(created_task).ok_or_else(Problem::internal)?;
-    Ok(Written::created(&done, TaskView::find(&done.world.state, &crew, &mission, task)?))
+    Ok(Created::new(&done, &TaskView::find(&done.world.state, &crew, &mission, task)?))
 }
 
 /// `PATCH /api/v1/crews/{crew}/missions/{mission}/tasks/{task}`
 pub(super) async fn update_task(
     member: Member<WriteMissions>,
     Path((crew, mission, task)): Path<(CrewId, MissionId, TaskId)>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
-    let patch: TaskPatch = sent.json()?;
+    unchanged: Unchanged,
+    sent: Sent<Required<TaskPatch>>,
+) -> Result<Done<TaskView>, Problem> {
+    let patch = sent.json()?;
     let command = MissionCommand::UpdateTask {
         crew: crew.clone(),
         mission: mission.clone(),
         task: task.clone(),
         patch,
     };
-    let done = member.execute(command, &sent).await?;
-    Ok(Written::ok(&done, TaskView::find(&done.world.state, &crew, &mission, &task)?))
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    Ok(Done::new(&done, &TaskView::find(&done.world.state, &crew, &mission, &task)?))
 }
 
 fn created_task(entry: &Entry) -> Option<&TaskId> {

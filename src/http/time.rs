@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use taffrail_domain::Time;
 
@@ -37,6 +38,25 @@ impl Serialize for Millis {
         serializer.collect_str(self)
     }
 }
+
+macro_rules! date_time {
+    ($($name:ident)*) => {$(
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": "date-time" })
+            }
+        }
+    )*};
+}
+date_time!(Seconds Millis);
 
 /// A time past the year 9999 shows as the last one that has a text.
 fn timestamp(time: Time) -> Timestamp {

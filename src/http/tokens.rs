@@ -1,24 +1,21 @@
 //! CLI tokens: issue, check, list, revoke (`platform.md` 2.2).
 
-use axum::Json;
 use axum::extract::Path;
-use axum::http::StatusCode;
-use axum::http::header::CACHE_CONTROL;
-use axum::response::IntoResponse;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 use taffrail_domain::instance::{Token, TokenDraft};
 use taffrail_domain::{LogTag, Text, Time, TokenId, UserId};
 
-use super::body::Sent;
+use super::answer::{Done, Listed, Told};
+use super::body::{Ignored, Required, Sent};
 use super::caller::Caller;
 use super::problem::Problem;
 use super::time::Seconds;
-use super::written::Written;
 
 /// A fresh token; the secret is shown this once.
-#[derive(Serialize)]
-struct IssuedView {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "IssuedToken")]
+pub(super) struct IssuedView {
     token: String,
     id: TokenId,
     name: Text,
@@ -31,7 +28,8 @@ struct IssuedView {
 }
 
 /// A token in its owner's list: no secret, no hash.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
 struct TokenView {
     id: TokenId,
     name: Text,
@@ -47,8 +45,23 @@ struct TokenView {
     scopes: Option<Vec<Text>>,
 }
 
+/// A person's tokens.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Tokens")]
+pub(super) struct TokensView {
+    data: Vec<TokenView>,
+}
+
+/// A token that is no more.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RevokedToken")]
+pub(super) struct RevokedView {
+    status: &'static str,
+}
+
 /// Whose credential this is.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ValidToken")]
 pub(super) struct ValidView {
     valid: bool,
     user_id: UserId,
@@ -59,8 +72,11 @@ pub(super) struct ValidView {
 }
 
 /// `POST /api/v1/auth/cli-token`: 200, not 201, which the known client takes for no token (`client.md` 8, trap 2).
-pub(super) async fn create_token(caller: Caller, sent: Sent) -> Result<impl IntoResponse, Problem> {
-    let draft: TokenDraft = sent.json()?;
+pub(super) async fn create_token(
+    caller: Caller,
+    sent: Sent<Required<TokenDraft>>,
+) -> Result<Done<IssuedView>, Problem> {
+    let draft = sent.json()?;
     let request = sent.request(caller.user().as_str());
     let issued = caller.app.issue_token(&caller.session, &draft, request).await?;
     let token = issued.token;
@@ -73,15 +89,14 @@ pub(super) async fn create_token(caller: Caller, sent: Sent) -> Result<impl Into
         expires_at: token.expires_at.map(Seconds),
         scopes: token.scopes,
     };
-    let written = Written::at(StatusCode::OK, LogTag::INSTANCE, issued.entry_head, view);
-    Ok(([(CACHE_CONTROL, "no-store")], written))
+    Ok(Done::secret(LogTag::INSTANCE, issued.entry_head, &view))
 }
 
 /// `GET /api/v1/auth/cli-token/validate`
-pub(super) async fn validate_token(caller: Caller) -> Json<ValidView> {
+pub(super) async fn validate_token(caller: Caller) -> Told<ValidView> {
     let profile = caller.app.vault().profile(caller.user());
     let email = profile.map(|profile| profile.email.clone()).unwrap_or_default();
-    Json(ValidView {
+    Told::new(&ValidView {
         valid: true,
         user_id: caller.user().clone(),
         user_email: email.clone(),
@@ -91,23 +106,24 @@ pub(super) async fn validate_token(caller: Caller) -> Json<ValidView> {
 }
 
 /// `GET /api/v1/auth/cli-tokens`: the caller's own, newest first, revoked ones included.
-pub(super) async fn list_tokens(caller: Caller) -> Json<Value> {
+pub(super) async fn list_tokens(caller: Caller) -> Listed<TokensView> {
     let world = caller.app.instance().world();
     let vault = caller.app.vault();
     let tokens = world.tokens_of(caller.user());
     let rows = tokens.map(|token| TokenView::of(token, vault.last_used_at(&token.id)));
-    Json(json!({ "data": rows.collect::<Vec<_>>() }))
+    let view = TokensView { data: rows.collect() };
+    Listed::whole(&view, view.data.len())
 }
 
 /// `DELETE /api/v1/auth/cli-tokens/{token}`
 pub(super) async fn revoke_token(
     caller: Caller,
     Path(token): Path<TokenId>,
-    sent: Sent,
-) -> Result<impl IntoResponse, Problem> {
+    sent: Sent<Ignored>,
+) -> Result<Done<RevokedView>, Problem> {
     let request = sent.request(caller.user().as_str());
     let done = caller.app.revoke_token(caller.user(), &token, request).await?;
-    Ok(Written::ok(&done, json!({ "status": "revoked" })))
+    Ok(Done::new(&done, &RevokedView { status: "revoked" }))
 }
 
 impl TokenView {

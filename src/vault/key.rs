@@ -30,8 +30,17 @@ impl InstanceKey {
 
     /// HMAC-SHA-256 of a text, as hex.
     pub(super) fn hash(&self, text: &str) -> Text {
+        hex(&self.mac(text)).into()
+    }
+
+    /// A key of its own for each purpose.
+    pub(super) fn derived(&self, purpose: &str) -> [u8; 32] {
+        self.mac(purpose)
+    }
+
+    fn mac(&self, text: &str) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(text.as_bytes());
-        hex(&mac.finalize().into_bytes()).into()
+        mac.finalize().into_bytes().into()
     }
 }

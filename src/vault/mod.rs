@@ -1,6 +1,6 @@
 //! The vault: what may have to be forgotten alone, outside the journal.
 //!
-//! Names, e-mails, password hashes and digests of token secrets live here, one file per id. A file is
+//! Names, e-mails, password hashes, digests of token secrets and webhook secrets live here, one file per id. A file is
 //! written before the fact about it is appended and removed if the append fails; it counts only while
 //! the instance log says the same. Nothing here may ever reach a log line or a journal.
 
@@ -9,6 +9,7 @@ mod key;
 mod last_used;
 mod password;
 mod secret;
+mod webhook;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,15 +18,20 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
-use taffrail_domain::{Text, Time, TokenId, UserId};
+use taffrail_domain::{SecretId, Text, Time, TokenId, UserId};
 
 pub use password::{Password, PasswordError, PasswordHash, Passwords};
 pub use secret::TokenSecret;
+pub use webhook::WebhookSecret;
 
 use files::Folder;
 use key::InstanceKey;
 use last_used::LastUsed;
 use secret::Digest;
+use webhook::Sealed;
+
+/// What the key of webhook secrets is for.
+const WEBHOOKS: &str = "taffrail webhook secrets v1";
 
 /// All that is known of a person beside the journal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +60,7 @@ struct TokenFile {
 pub struct Vault {
     users: Folder,
     tokens: Folder,
+    webhooks: Folder,
     key: InstanceKey,
     passwords: Passwords,
     contents: RwLock<Contents>,
@@ -65,6 +72,7 @@ struct Contents {
     profiles: HashMap<UserId, Arc<Profile>>,
     digests: HashMap<TokenId, Digest>,
     tokens: HashMap<Digest, TokenId>,
+    webhooks: HashMap<SecretId, Sealed>,
 }
 
 impl Contents {
@@ -94,6 +102,7 @@ impl Vault {
     pub fn open(data: &Path) -> io::Result<Self> {
         let root = data.join("vault");
         let (users, tokens) = (Folder::open(&root.join("users"))?, Folder::open(&root.join("tokens"))?);
+        let webhooks = Folder::open(&root.join("webhooks"))?;
         let mut contents = Contents::default();
         for (id, profile) in users.read_all::<Profile>()? {
             contents.profiles.insert(id.into(), Arc::new(profile));
@@ -101,10 +110,14 @@ impl Vault {
         for (id, file) in tokens.read_all::<TokenFile>()? {
             contents.insert_token(id.into(), file.digest);
         }
+        for (id, sealed) in webhooks.read_all::<Sealed>()? {
+            contents.webhooks.insert(id.into(), sealed);
+        }
         let root = Folder::open(&root)?;
         Ok(Self {
             users,
             tokens,
+            webhooks,
             key: InstanceKey::open(&root)?,
             passwords: Passwords::default(),
             contents: RwLock::new(contents),
@@ -162,6 +175,33 @@ impl Vault {
         Ok(())
     }
 
+    /// The secret of a webhook.
+    #[must_use]
+    pub fn webhook_secret(&self, id: &SecretId) -> Option<WebhookSecret> {
+        let key = self.key.derived(WEBHOOKS);
+        self.read(|contents| contents.webhooks.get(id)?.open(&key, id.as_str()))
+    }
+
+    /// Writes a webhook's secret, durably. To be followed by the fact, or by [`Vault::forget_webhook_secret`].
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn put_webhook_secret(&self, id: &SecretId, secret: &WebhookSecret) -> io::Result<()> {
+        let sealed = Sealed::seal(&self.key.derived(WEBHOOKS), id.as_str(), secret)?;
+        self.webhooks.write(id.as_str(), &sealed).await?;
+        self.write(|contents| contents.webhooks.insert(id.clone(), sealed));
+        Ok(())
+    }
+
+    /// Removes a webhook's secret.
+    ///
+    /// # Errors
+    /// What the file system says; in memory it is forgotten all the same.
+    pub async fn forget_webhook_secret(&self, id: &SecretId) -> io::Result<()> {
+        self.write(|contents| contents.webhooks.remove(id));
+        self.webhooks.remove(id.as_str()).await
+    }
+
     /// Removes a person's file.
     ///
     /// # Errors
@@ -189,11 +229,13 @@ impl Vault {
         &self,
         is_user: impl Fn(&UserId) -> bool,
         is_token: impl Fn(&TokenId) -> bool,
+        is_webhook: impl Fn(&SecretId) -> bool,
     ) -> io::Result<usize> {
-        let (users, tokens) = self.read(|contents| {
+        let (users, tokens, webhooks) = self.read(|contents| {
             let users = contents.profiles.keys().filter(|user| !is_user(user)).cloned();
             let tokens = contents.digests.keys().filter(|token| !is_token(token)).cloned();
-            (users.collect::<Vec<_>>(), tokens.collect::<Vec<_>>())
+            let webhooks = contents.webhooks.keys().filter(|secret| !is_webhook(secret)).cloned();
+            (users.collect::<Vec<_>>(), tokens.collect::<Vec<_>>(), webhooks.collect::<Vec<_>>())
         });
         for user in &users {
             self.forget_user(user).await?;
@@ -201,7 +243,10 @@ impl Vault {
         for token in &tokens {
             self.forget_token(token).await?;
         }
-        Ok(users.len() + tokens.len())
+        for secret in &webhooks {
+            self.forget_webhook_secret(secret).await?;
+        }
+        Ok(users.len() + tokens.len() + webhooks.len())
     }
 
     /// When a token last opened something.

@@ -49,7 +49,10 @@ async fn a_file_without_a_fact_is_swept() {
         vault.put_user(&user.into(), profile("x@example.com")).await.unwrap();
         vault.put_token(&user.into(), &TokenSecret::fresh().unwrap()).await.unwrap();
     }
-    let swept = vault.sweep(|user| user.as_str() == "kept", |token| token.as_str() == "kept").await.unwrap();
+    let swept = vault
+        .sweep(|user| user.as_str() == "kept", |token| token.as_str() == "kept", |_| true)
+        .await
+        .unwrap();
     assert_eq!(swept, 2);
     assert!(vault.profile(&"kept".into()).is_some() && vault.profile(&"orphan".into()).is_none());
     assert_eq!(fs::read_dir(data.path().join("vault/tokens")).unwrap().count(), 1);

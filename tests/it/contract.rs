@@ -9,17 +9,20 @@ use taffrail_domain::checkpoint::{
     CheckpointCreated, CheckpointDeleted, CheckpointRestored, Forked, Snapshot, SnapshotMeta,
 };
 use taffrail_domain::instance::{TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
+use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
-    MissionCreated, MissionDeleted, MissionStatusChanged, MissionUpdated, Outcome, Reason, Status,
-    TaskCreated, TaskStats, TaskStatus, TaskStatusChanged, TaskUpdated,
+    MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
+    Status, TaskCreated, TaskStats, TaskStatus, TaskStatusChanged, TaskUpdated,
 };
 use taffrail_domain::roster::{
-    AgentCreated, AgentDeleted, AgentFacts, AgentRole, AgentUpdated, CrewCreated, CrewDeleted, CrewFacts,
-    CrewUpdated, MemberAdded, MemberRemoved, MemberRoleChanged, Role, WorkspaceOpened,
+    AgentCreated, AgentDeleted, AgentFacts, AgentRole, AgentStatus, AgentStatusChanged, AgentUpdated,
+    CrewCreated, CrewDeleted, CrewFacts, CrewMemberAdded, CrewMemberRemoved, CrewMemberRoleChanged,
+    CrewUpdated, CrewsConnected, CrewsDisconnected, Direction, MemberAdded, MemberRemoved, MemberRoleChanged,
+    Role, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
 };
 use taffrail_domain::{
-    Actor, DecodeError, Draft, Entry, EntryId, Event, Face, LogTag, Offset, Stored, Time, current_version,
-    kinds, schema_of,
+    Actor, DecodeError, Draft, Entry, EntryId, Event, Face, LogTag, Offset, Priority, Stored, Time,
+    current_version, kinds, schema_of,
 };
 
 fn root() -> PathBuf {
@@ -75,6 +78,12 @@ fn full_agent() -> AgentFacts {
         timeout_seconds: 60,
         tool_profile: "FULL".into(),
         memory_enabled: true,
+        suggested_prompts: Some("p".into()),
+        ask_forms: Some("[]".into()),
+        schedule_cron: Some("0 9 * * 1".into()),
+        schedule_prompt: Some("report".into()),
+        schedule_enabled: true,
+        webhook_require_timestamp: true,
     }
 }
 
@@ -102,9 +111,20 @@ fn samples() -> Vec<Event> {
         }
         .into(),
         TokenRevoked { user_id: user_id() }.into(),
-        WorkspaceRegistered { tag: LogTag(1), name: "Acme".into(), slug: "acme".into(), owner: user_id() }
-            .into(),
-        WorkspaceOpened { name: "Acme".into(), slug: "acme".into() }.into(),
+        WorkspaceRegistered {
+            tag: LogTag(1),
+            name: "Acme".into(),
+            slug: "acme".into(),
+            preferred_language: Some("Czech".into()),
+            owner: user_id(),
+        }
+        .into(),
+        WorkspaceOpened {
+            name: "Acme".into(),
+            slug: "acme".into(),
+            preferred_language: Some("Czech".into()),
+        }
+        .into(),
         MemberAdded { member_id: "member1".into(), role: Role::Owner }.into(),
         MemberRemoved { member_id: "member1".into() }.into(),
         MemberRoleChanged { member_id: "member1".into(), from: Role::Viewer, to: Role::Admin }.into(),
@@ -114,6 +134,18 @@ fn samples() -> Vec<Event> {
         AgentCreated { agent: agent.into(), created_by: Some(user_id()) }.into(),
         AgentUpdated { changes: agent_changes.into() }.into(),
         AgentDeleted { slug: "ada".into() }.into(),
+        AgentStatusChanged { from: AgentStatus::Idle, to: AgentStatus::Stopped }.into(),
+        WebhookSecretRotated { secret_id: "secret1".into() }.into(),
+        CrewMemberAdded { member_id: "seat1".into(), user_id: user_id(), role: Some(Role::Manager) }.into(),
+        CrewMemberRoleChanged { member_id: "seat1".into(), from: Some(Role::Manager), to: None }.into(),
+        CrewMemberRemoved { member_id: "seat1".into() }.into(),
+        CrewsConnected {
+            from_crew_id: "crew1".into(),
+            to_crew_id: "crew2".into(),
+            direction: Direction::Unidirectional,
+        }
+        .into(),
+        CrewsDisconnected { from_crew_id: "crew1".into(), to_crew_id: "crew2".into() }.into(),
         MissionCreated {
             crew_id: "crew1".into(),
             lead_agent_id: "agent1".into(),
@@ -123,6 +155,7 @@ fn samples() -> Vec<Event> {
             plan: Some("1. Do".into()),
             workflow_template: Some("template".into()),
             fork_of: Some("chk_0000000000000001".into()),
+            cloned_from: Some("mission0".into()),
         }
         .into(),
         MissionUpdated {
@@ -131,7 +164,7 @@ fn samples() -> Vec<Event> {
             plan: Some("1. Do".into()),
         }
         .into(),
-        MissionStatusChanged { from: Status::Planning, to: Status::InProgress, reason: Reason::Start }.into(),
+        MissionStatusChanged { from: Status::Failed, to: Status::Planning, reason: Reason::Restart }.into(),
         MissionDeleted { status: Status::Planning, crew_id: "crew1".into() }.into(),
         TaskCreated {
             task_id: "task1".into(),
@@ -191,6 +224,14 @@ fn samples() -> Vec<Event> {
             parent_mission: "mission1".into(),
             boundary: Offset(9),
             new_checkpoint: "chk_0000000000000002".into(),
+        }
+        .into(),
+        PriorityChanged {
+            target: Offset(9),
+            previous: Priority::Normal,
+            new: Priority::Pin,
+            reason: "worth it".into(),
+            change: 1,
         }
         .into(),
     ]
@@ -299,6 +340,46 @@ fn every_golden_file_of_any_version_decodes_and_fits_its_schema() {
         for field in data.keys() {
             assert!(schema["properties"].get(field).is_some(), "{kind} has {field}, its schema has not");
         }
+    }
+}
+
+#[test]
+fn every_version_that_was_ever_written_has_its_golden_and_its_schema() {
+    for kind in kinds() {
+        for version in 1..=current_version(kind).expect("known") {
+            for path in [
+                root().join(format!("tests/golden/{kind}.v{version}.json")),
+                root().join(format!("schemas/entries/{kind}.v{version}.json")),
+            ] {
+                assert!(path.exists(), "{} is missing", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_an_old_entry_did_not_say_is_not_invented() {
+    let folder = root().join("tests/golden");
+    let read = |kind: &str| {
+        let body = fs::read(folder.join(format!("{kind}.v1.json"))).expect("reads");
+        decode(&Stored { kind: kind.into(), version: 1, body }).expect("decodes").event.expect("an event")
+    };
+    match read("mission.created") {
+        Event::Mission(MissionEvent::MissionCreated(created)) => assert_eq!(created.cloned_from, None),
+        other => panic!("{other:?}"),
+    }
+    match read("workspace.opened") {
+        Event::Roster(RosterEvent::WorkspaceOpened(opened)) => assert_eq!(opened.preferred_language, None),
+        other => panic!("{other:?}"),
+    }
+    match read("agent.created") {
+        Event::Roster(RosterEvent::AgentCreated(created)) => {
+            let unset = AgentFacts::default();
+            assert_eq!(created.agent.name, "Ada".into());
+            assert_eq!(created.agent.schedule_cron, unset.schedule_cron);
+            assert!(!created.agent.schedule_enabled && !created.agent.webhook_require_timestamp);
+        }
+        other => panic!("{other:?}"),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::decide::fresh_checkpoint_id;
 use super::{Checkpoint, CheckpointCreated, Forked, Snapshot};
-use crate::mission::{FORK_PREFIX, Mission, MissionCreated, Task, TaskCreated, mission_face};
+use crate::mission::{FORK_PREFIX, Mission, MissionCreated, Task, TaskCreated, fresh_task_ids, mission_face};
 use crate::{Context, Draft, Face, MissionId, Offset, Rejection, Severity, TaskId, Text, Workspace};
 
 impl Workspace {
@@ -30,11 +30,11 @@ impl Workspace {
             plan: source.plan.clone(),
             workflow_template: None,
             fork_of: Some(checkpoint.id.clone()),
+            cloned_from: None,
         };
         let face = created.face(&mission, context.actor);
         let mut drafts = vec![Draft::public(mission.as_str(), created, face)];
-        let new_ids: HashMap<&TaskId, TaskId> =
-            source.tasks.keys().map(|id| (id, TaskId::from(context.mint.cuid()))).collect();
+        let new_ids = fresh_task_ids(source, context);
         for task in source.tasks_in_order() {
             let created = copy(task, source, &new_ids);
             let face = created.face(&source.crew_id, &mission, context.actor);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::Rejection;
@@ -12,7 +13,7 @@ const EMAIL_BYTES_MAX: usize = 254;
 const PASSWORD_CHARS: RangeInclusive<usize> = 8..=256;
 
 /// Body of bootstrap; null and absent are empty. Never printed: it holds a password.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AccountDraft {
     /// What people call them.

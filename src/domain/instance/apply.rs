@@ -38,6 +38,7 @@ impl Instance {
                     tag: workspace.tag,
                     name: workspace.name.clone(),
                     slug: workspace.slug.clone(),
+                    preferred_language: workspace.preferred_language.clone(),
                     owner: workspace.owner.clone(),
                     registered: entry.offset,
                 };

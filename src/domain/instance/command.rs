@@ -52,6 +52,8 @@ pub struct NewWorkspace {
     pub name: Text,
     /// Its name in URLs.
     pub slug: Text,
+    /// The language its people prefer.
+    pub preferred_language: Option<Text>,
     /// Its first member.
     pub owner: UserId,
 }

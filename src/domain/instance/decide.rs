@@ -51,6 +51,7 @@ impl Instance {
             tag: self.next_tag().ok_or_else(no_tag_left)?,
             name: workspace.name.clone(),
             slug: workspace.slug.clone(),
+            preferred_language: workspace.preferred_language.clone(),
             owner: workspace.owner.clone(),
         };
         Ok(Draft::internal(workspace.id.as_str(), event))

@@ -58,6 +58,8 @@ pub struct WorkspaceRegistered {
     pub name: Text,
     /// Its name in URLs.
     pub slug: Text,
+    /// The language its people prefer.
+    pub preferred_language: Option<Text>,
     /// Its first member.
     pub owner: UserId,
 }

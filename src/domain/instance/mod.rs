@@ -10,6 +10,7 @@ mod decide;
 mod event;
 pub mod scope;
 mod token;
+mod workspace;
 
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,7 @@ pub use account::{Account, AccountDraft};
 pub use command::{Bootstrap, InstanceCommand, IssueToken, NewUser, NewWorkspace};
 pub use event::{InstanceEvent, TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
 pub use token::{Issuer, Tier, TokenDraft, TokenGrant};
+pub use workspace::{WorkspaceDraft, WorkspaceGrant};
 
 use crate::{LogTag, Offset, Text, Time, TokenId, UserId, WorkspaceId};
 
@@ -87,6 +89,8 @@ pub struct Registration {
     pub name: Text,
     /// Its name in URLs.
     pub slug: Text,
+    /// The language its people prefer.
+    pub preferred_language: Option<Text>,
     /// Who opened it.
     pub owner: UserId,
     /// Where it was registered: the follow-up in its own log is asked for by this offset.

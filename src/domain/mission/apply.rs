@@ -121,6 +121,9 @@ impl Task {
     fn move_on(&mut self, moved: &TaskStatusChanged, entry: &Entry) {
         self.updated_at = entry.time;
         self.status = moved.to;
+        if moved.iteration > self.iteration {
+            self.begin_again();
+        }
         self.iteration = moved.iteration;
         if moved.to == TaskStatus::InProgress {
             self.started_at = Some(entry.time);
@@ -130,6 +133,16 @@ impl Task {
         }
         let message: Option<&Text> = moved.error_message.as_ref();
         replace_some(&mut self.error_message, message);
+    }
+}
+
+impl Task {
+    /// A new attempt: what the last one left is gone, the plan and what it has cost stay (`missions.md` 8.1).
+    fn begin_again(&mut self) {
+        self.result_summary = None;
+        self.error_message = None;
+        self.started_at = None;
+        self.completed_at = None;
     }
 }
 

@@ -42,6 +42,29 @@ pub enum MissionCommand {
         /// The status on arrival: tells a lost race (409) from a late wish (400).
         seen: Option<Status>,
     },
+    /// `POST …/restart`
+    Restart {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which.
+        mission: MissionId,
+    },
+    /// `POST …/resume`
+    Resume {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which.
+        mission: MissionId,
+    },
+    /// `POST …/clone`
+    Clone {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which.
+        mission: MissionId,
+        /// Another title than `… (copy)`.
+        title: Option<String>,
+    },
     /// `POST …/tasks`
     AddTask {
         /// Crew of the path.
@@ -90,6 +113,14 @@ pub struct MissionPatch {
     pub plan: Option<String>,
     /// New status (must be a valid transition).
     pub status: Option<String>,
+}
+
+/// Body of clone mission: additive, the API page has none.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CloneDraft {
+    /// Title of the copy; without it the title and ` (copy)`.
+    pub title: Option<String>,
 }
 
 /// Body of create task.

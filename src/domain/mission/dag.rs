@@ -35,13 +35,28 @@ impl Mission {
     }
 }
 
-/// Tasks that a topological sort never reaches: the members of a cycle and all downstream of one.
-fn unreachable(edges: &HashMap<&TaskId, &[TaskId]>) -> usize {
-    let mut open: HashMap<&TaskId, usize> = edges.iter().map(|(id, needs)| (*id, needs.len())).collect();
+impl Mission {
+    /// The tasks that wait for each task.
+    pub(super) fn dependents(&self) -> HashMap<&TaskId, Vec<&TaskId>> {
+        let edges = self.tasks.values().map(|task| (&task.id, task.depends_on.as_slice()));
+        dependents(edges)
+    }
+}
+
+fn dependents<'a>(
+    edges: impl Iterator<Item = (&'a TaskId, &'a [TaskId])>,
+) -> HashMap<&'a TaskId, Vec<&'a TaskId>> {
     let mut dependents: HashMap<&TaskId, Vec<&TaskId>> = HashMap::new();
     for (id, needs) in edges {
         needs.iter().for_each(|need| dependents.entry(need).or_default().push(id));
     }
+    dependents
+}
+
+/// Tasks that a topological sort never reaches: the members of a cycle and all downstream of one.
+fn unreachable(edges: &HashMap<&TaskId, &[TaskId]>) -> usize {
+    let mut open: HashMap<&TaskId, usize> = edges.iter().map(|(id, needs)| (*id, needs.len())).collect();
+    let dependents = dependents(edges.iter().map(|(id, needs)| (*id, *needs)));
     let mut ready: Vec<&TaskId> = open.iter().filter(|(_, count)| **count == 0).map(|(id, _)| *id).collect();
     let mut reached = 0;
     while let Some(id) = ready.pop() {

@@ -1,5 +1,7 @@
 //! What may be done with missions and tasks, and what then is true (`missions.md` 3, 5–7).
 
+use super::copy::copy;
+use super::lifecycle::{restart, resume, start};
 use super::{
     Mission, MissionCommand, MissionCreated, MissionDeleted, MissionDraft, MissionPatch,
     MissionStatusChanged, MissionUpdated, Reason, Status, Task, TaskCreated, TaskDraft, TaskPatch,
@@ -26,6 +28,11 @@ impl Workspace {
             MissionCommand::Delete { crew, mission } => delete(self.mission(crew, mission)?, context.actor),
             MissionCommand::Start { crew, mission, seen } => {
                 start(self.mission(crew, mission)?, *seen, context.actor)
+            }
+            MissionCommand::Restart { crew, mission } => restart(self.mission(crew, mission)?, context.actor),
+            MissionCommand::Resume { crew, mission } => resume(self.mission(crew, mission)?, context.actor),
+            MissionCommand::Clone { crew, mission, title } => {
+                Ok(copy(self.mission(crew, mission)?, title.as_deref(), context))
             }
             MissionCommand::AddTask { crew, mission, draft } => {
                 self.add_task(self.mission(crew, mission)?, draft, context)
@@ -75,6 +82,7 @@ impl Workspace {
             plan: None,
             workflow_template: text(draft.workflow_template.as_deref()),
             fork_of: None,
+            cloned_from: None,
         };
         let face = created.face(&id, context.actor);
         Ok(vec![Draft::public(id.as_str(), created, face)])
@@ -217,28 +225,7 @@ fn delete(mission: &Mission, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
     Ok(vec![Draft::public(mission.id.as_str(), deleted, face)])
 }
 
-fn start(mission: &Mission, seen: Option<Status>, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
-    match mission.status {
-        Status::Planning => {}
-        // It was PLANNING when the caller looked: two raced, the loser gets 409 (missions.md 3.6).
-        _ if seen == Some(Status::Planning) => {
-            return Err(Rejection::conflict(
-                "mission.already_started",
-                "Mission was already started by another request",
-            ));
-        }
-        other => {
-            return Err(Rejection::invalid(
-                "mission.not_planning",
-                format!("cannot start mission in {other} state, must be PLANNING"),
-            ));
-        }
-    }
-    mission.validate_dag()?;
-    Ok(vec![moved(mission, Status::InProgress, Reason::Start, actor)])
-}
-
-fn moved(mission: &Mission, to: Status, reason: Reason, actor: &Actor) -> Draft {
+pub(super) fn moved(mission: &Mission, to: Status, reason: Reason, actor: &Actor) -> Draft {
     let event = MissionStatusChanged { from: mission.status, to, reason };
     let face = mission.moved_face(&event, actor);
     Draft::public(mission.id.as_str(), event, face)
@@ -261,7 +248,7 @@ fn stopped<'a>(mission: &'a Mission, actor: &'a Actor) -> impl Iterator<Item = D
     })
 }
 
-fn task_moved(
+pub(super) fn task_moved(
     mission: &Mission,
     task: &Task,
     to: TaskStatus,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Status, TaskStatus};
 use crate::entry::words;
 use crate::event::events;
-use crate::{AgentId, CheckpointId, CrewId, TaskId, Text};
+use crate::{AgentId, CheckpointId, CrewId, MissionId, TaskId, Text};
 
 events! {
     /// Facts about one mission.
@@ -33,6 +33,10 @@ words! {
     Reason {
         /// The start action.
         Start = "start",
+        /// The restart action.
+        Restart = "restart",
+        /// The resume action.
+        Resume = "resume",
         /// A PATCH asked for it.
         #[default]
         Patch = "patch",
@@ -64,6 +68,8 @@ pub struct MissionCreated {
     pub workflow_template: Option<Text>,
     /// The checkpoint it was forked from.
     pub fork_of: Option<CheckpointId>,
+    /// The mission it was cloned from.
+    pub cloned_from: Option<MissionId>,
 }
 
 /// Only what changed, with its new value.

@@ -31,6 +31,9 @@ impl MissionCreated {
         if let Some(source) = &self.fork_of {
             payload["fork_of"] = json!(source);
         }
+        if let Some(source) = &self.cloned_from {
+            payload["cloned_from"] = json!(source);
+        }
         let face = mission_face("mission.created", actor, &self.crew_id, id, "created", &self.title);
         Face { payload: payload.into(), ..face }
     }

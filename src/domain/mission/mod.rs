@@ -2,10 +2,12 @@
 
 mod apply;
 mod command;
+mod copy;
 mod dag;
 mod decide;
 mod event;
 mod face;
+mod lifecycle;
 mod task;
 
 use std::sync::Arc;
@@ -15,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub use command::{MissionCommand, MissionDraft, MissionPatch, TaskDraft, TaskPatch};
+pub use command::{CloneDraft, MissionCommand, MissionDraft, MissionPatch, TaskDraft, TaskPatch};
+pub(crate) use copy::fresh_task_ids;
 use decide::birth_status;
 pub use event::{
     MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::AgentPatch;
-use super::command::{name, set, set_some, slug};
+use super::command::{clearing, name, set, set_some, slug};
 use super::facts::facts;
 use crate::entry::words;
-use crate::{AgentId, CrewId, Offset, Rejection, Text, Time, UserId};
+use crate::{AgentId, CrewId, Offset, Rejection, SecretId, Text, Time, UserId};
 
 words! {
     /// Whether an agent leads its crew.
@@ -16,6 +16,23 @@ words! {
         Agent = "AGENT",
         /// Plans and reviews; at most one live per crew.
         Lead = "LEAD",
+    }
+}
+
+words! {
+    /// What an agent does (`platform.md` 6.7).
+    AgentStatus {
+        /// Nothing.
+        #[default]
+        Idle = "IDLE",
+        /// It works.
+        Running = "RUNNING",
+        /// Its last run failed.
+        Error = "ERROR",
+        /// Somebody stopped it.
+        Stopped = "STOPPED",
+        /// Its hiring waits for approval.
+        PendingReview = "PENDING_REVIEW",
     }
 }
 
@@ -32,6 +49,10 @@ pub struct Agent {
     pub id: AgentId,
     /// What a create or update sets.
     pub facts: AgentFacts,
+    /// What it does.
+    pub status: AgentStatus,
+    /// The secret of its webhook, once it has one.
+    pub webhook_secret: Option<SecretId>,
     /// Who created it.
     pub created_by: Option<UserId>,
     /// When it was created.
@@ -42,6 +63,8 @@ pub struct Agent {
     pub deleted_at: Option<Time>,
     /// Offset of its creation: the order of lists.
     pub born: Offset,
+    /// Offset of its last change.
+    pub changed: Offset,
 }
 
 facts! {
@@ -83,6 +106,18 @@ facts! {
         tool_profile: Text,
         /// Whether it keeps a memory.
         memory_enabled: bool,
+        /// What to ask it, a suggestion a line.
+        suggested_prompts: Option<Text>,
+        /// Forms to ask it by, JSON text.
+        ask_forms: Option<Text>,
+        /// When it is to run by itself, as a cron expression.
+        schedule_cron: Option<Text>,
+        /// What it is to do then.
+        schedule_prompt: Option<Text>,
+        /// Whether it is to.
+        schedule_enabled: bool,
+        /// Whether its webhook refuses calls without a time.
+        webhook_require_timestamp: bool,
     }
 }
 
@@ -106,6 +141,12 @@ impl Default for AgentFacts {
             timeout_seconds: TIMEOUT_SECONDS_DEFAULT,
             tool_profile: "CODING".into(),
             memory_enabled: false,
+            suggested_prompts: None,
+            ask_forms: None,
+            schedule_cron: None,
+            schedule_prompt: None,
+            schedule_enabled: false,
+            webhook_require_timestamp: false,
         }
     }
 }
@@ -143,6 +184,13 @@ impl AgentFacts {
         if let Some(enabled) = patch.memory_enabled {
             facts.memory_enabled = enabled;
         }
+        set_some(&mut facts.suggested_prompts, &clearing(&patch.suggested_prompts));
+        set_some(&mut facts.ask_forms, &clearing(&patch.ask_forms));
+        set_some(&mut facts.schedule_cron, &clearing(&patch.schedule_cron));
+        set_some(&mut facts.schedule_prompt, &clearing(&patch.schedule_prompt));
+        facts.schedule_enabled = patch.schedule_enabled.unwrap_or(facts.schedule_enabled);
+        facts.webhook_require_timestamp =
+            patch.webhook_require_timestamp.unwrap_or(facts.webhook_require_timestamp);
         name("agent.name", &facts.name)?;
         slug("agent.slug", &facts.slug, "slug must contain only lowercase letters, numbers, and hyphens")?;
         let new_crew = facts.crew_id.as_ref().filter(|_| facts.crew_id != self.crew_id);
@@ -181,8 +229,27 @@ impl AgentFacts {
         if !(1..=86_400).contains(&self.timeout_seconds) {
             return Err(Rejection::invalid("agent.timeout_seconds", "timeout_seconds must be 1-86400"));
         }
+        if !self.ask_forms.as_deref().is_none_or(is_json) {
+            return Err(Rejection::invalid("agent.ask_forms", "ask_forms must be JSON"));
+        }
+        if !self.schedule_cron.as_deref().is_none_or(is_cron) {
+            let detail = "schedule_cron must be a cron expression with five fields";
+            return Err(Rejection::invalid("agent.schedule_cron", detail));
+        }
         Ok(())
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Five fields of the letters that cron knows; what they mean is for whoever runs the schedule.
+fn is_cron(text: &str) -> bool {
+    let is_field = |field: &str| {
+        field.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'*' | b'/' | b',' | b'-'))
+    };
+    text.split_ascii_whitespace().count() == 5 && text.split_ascii_whitespace().all(is_field)
 }
 
 fn one_of(

@@ -1,8 +1,10 @@
 //! Who is there after a fact.
 
-use super::{Agent, AgentChanges, AgentFacts, AgentRole, Crew, Member, Opened, Role, Roster, RosterEvent};
-use crate::index::under;
-use crate::{AgentId, CrewId, Entry, Workspace};
+use super::{
+    Agent, AgentChanges, AgentFacts, AgentRole, AgentStatus, Connection, Crew, CrewMember, CrewMemberAdded,
+    Member, Opened, Role, Roster, RosterEvent,
+};
+use crate::{AgentId, CrewId, CrewMemberId, Entry, UserId, Workspace};
 
 impl Workspace {
     pub(crate) fn apply_roster(&mut self, event: &RosterEvent, entry: &Entry) {
@@ -14,7 +16,7 @@ impl Workspace {
 
     /// A deleted crew's missions and their checkpoints answer 404; the journal keeps both (`journal.md` 5.7).
     fn forget_missions_of(&mut self, crew: &CrewId) {
-        let gone: Vec<_> = under(&self.missions_by_crew, crew).cloned().collect();
+        let gone: Vec<_> = self.missions_of(crew).cloned().collect();
         gone.iter().for_each(|mission| self.forget_mission(mission));
     }
 }
@@ -24,8 +26,14 @@ impl Roster {
         let subject = &*entry.subject;
         match event {
             RosterEvent::WorkspaceOpened(workspace) => {
-                let (name, slug) = (workspace.name.clone(), workspace.slug.clone());
-                self.opened = Some(Opened { name, slug, at: entry.time });
+                self.opened = Some(Opened {
+                    id: subject.into(),
+                    name: workspace.name.clone(),
+                    slug: workspace.slug.clone(),
+                    preferred_language: workspace.preferred_language.clone(),
+                    at: entry.time,
+                    changed: entry.offset,
+                });
             }
             RosterEvent::MemberAdded(added) => {
                 let member = Member {
@@ -42,6 +50,8 @@ impl Roster {
             RosterEvent::MemberRemoved(removed) => {
                 self.member_rows.remove(&removed.member_id);
                 self.members.remove(subject);
+                let user = UserId::from(subject);
+                self.leave_crews(|(_, member)| *member == user);
             }
             RosterEvent::MemberRoleChanged(changed) => self.change_role(changed.to, entry),
             RosterEvent::CrewCreated(created) => {
@@ -52,6 +62,7 @@ impl Roster {
                     updated_at: entry.time,
                     deleted_at: None,
                     born: entry.offset,
+                    changed: entry.offset,
                 };
                 self.crew_slugs.insert(crew.facts.slug.clone(), crew.id.clone());
                 self.crews.insert(crew.id.clone(), crew);
@@ -61,7 +72,7 @@ impl Roster {
                     self.crew_slugs.remove(&crew.facts.slug);
                     crew.facts.change(&updated.changes);
                     self.crew_slugs.insert(crew.facts.slug.clone(), crew.id.clone());
-                    crew.updated_at = entry.time;
+                    (crew.updated_at, crew.changed) = (entry.time, entry.offset);
                 }
             }
             RosterEvent::CrewDeleted(_) => self.delete_crew(entry),
@@ -69,17 +80,79 @@ impl Roster {
                 let agent = Agent {
                     id: subject.into(),
                     facts: (*created.agent).clone(),
+                    status: AgentStatus::Idle,
+                    webhook_secret: None,
                     created_by: created.created_by.clone(),
                     created_at: entry.time,
                     updated_at: entry.time,
                     deleted_at: None,
                     born: entry.offset,
+                    changed: entry.offset,
                 };
                 self.index_agent(&agent.id, &agent.facts);
                 self.agents.insert(agent.id.clone(), agent);
             }
             RosterEvent::AgentUpdated(updated) => self.update_agent(&updated.changes, entry),
             RosterEvent::AgentDeleted(_) => self.delete_agent(&subject.into(), entry),
+            RosterEvent::AgentStatusChanged(moved) => {
+                self.change_agent(entry, |agent| agent.status = moved.to);
+            }
+            RosterEvent::WebhookSecretRotated(rotated) => {
+                self.change_agent(entry, |agent| agent.webhook_secret = Some(rotated.secret_id.clone()));
+            }
+            RosterEvent::CrewMemberAdded(added) => self.add_crew_member(added, entry),
+            RosterEvent::CrewMemberRoleChanged(changed) => {
+                let key = self.crew_seat(&subject.into(), &changed.member_id);
+                if let Some(member) = key.and_then(|key| self.crew_members.get_mut(&key)) {
+                    member.role = changed.to;
+                }
+            }
+            RosterEvent::CrewMemberRemoved(removed) => {
+                let key = self.crew_seat(&subject.into(), &removed.member_id);
+                key.into_iter().for_each(|key| drop(self.crew_members.remove(&key)));
+            }
+            RosterEvent::CrewsConnected(connected) => {
+                let link = Connection {
+                    id: subject.into(),
+                    from: connected.from_crew_id.clone(),
+                    to: connected.to_crew_id.clone(),
+                    direction: connected.direction,
+                    created_at: entry.time,
+                    born: entry.offset,
+                };
+                self.connections.insert(link.id.clone(), link);
+            }
+            RosterEvent::CrewsDisconnected(_) => drop(self.connections.remove(subject)),
+        }
+    }
+
+    fn add_crew_member(&mut self, added: &CrewMemberAdded, entry: &Entry) {
+        let member = CrewMember {
+            id: added.member_id.clone(),
+            user: added.user_id.clone(),
+            role: added.role,
+            created_at: entry.time,
+            born: entry.offset,
+        };
+        self.crew_members.insert(((&*entry.subject).into(), added.user_id.clone()), member);
+    }
+
+    /// Where a row of a crew's members stands.
+    fn crew_seat(&self, crew: &CrewId, row: &CrewMemberId) -> Option<(CrewId, UserId)> {
+        let member = self.members_of(crew).find(|member| member.id == *row)?;
+        Some((crew.clone(), member.user.clone()))
+    }
+
+    /// Some people leave some crews.
+    fn leave_crews(&mut self, leaves: impl Fn(&(CrewId, UserId)) -> bool) {
+        let gone: Vec<_> = self.crew_members.keys().filter(|key| leaves(key)).cloned().collect();
+        gone.iter().for_each(|key| drop(self.crew_members.remove(key)));
+    }
+
+    fn change_agent(&mut self, entry: &Entry, change: impl FnOnce(&mut Agent)) {
+        if let Some(agent) = self.agents.get_mut(&*entry.subject) {
+            change(agent);
+            (agent.updated_at, agent.changed) = (entry.time, entry.offset);
         }
     }
 
@@ -96,13 +169,17 @@ impl Roster {
         self.crew_slugs.remove(&crew.facts.slug);
         let agents: Vec<AgentId> = self.agents_in(&crew.id).cloned().collect();
         agents.iter().for_each(|agent| self.delete_agent(agent, entry));
+        self.leave_crews(|(of, _)| *of == crew.id);
+        let is_gone = |link: &&Connection| link.from == crew.id || link.to == crew.id;
+        let links: Vec<_> = self.connections.values().filter(is_gone).map(|link| link.id.clone()).collect();
+        links.iter().for_each(|link| drop(self.connections.remove(link)));
     }
 
     fn update_agent(&mut self, changes: &AgentChanges, entry: &Entry) {
         let Some(agent) = self.agents.get_mut(&*entry.subject) else { return };
         let before = agent.facts.clone();
         agent.facts.change(changes);
-        agent.updated_at = entry.time;
+        (agent.updated_at, agent.changed) = (entry.time, entry.offset);
         let (id, after) = (agent.id.clone(), agent.facts.clone());
         self.unindex_agent(&id, &before);
         self.index_agent(&id, &after);

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::Role;
-use crate::{AgentId, CrewId, MemberId, Rejection, Text, UserId, WorkspaceId};
+use crate::{AgentId, ConnectionId, CrewId, MemberId, Rejection, SecretId, Text, UserId, WorkspaceId};
+
+const SLUG_CHARS_MIN: usize = 2;
+pub(super) const SLUG_CHARS_MAX: usize = 50;
 
 /// A wish about who is there.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub enum RosterCommand {
         name: Text,
         /// Its name in URLs.
         slug: Text,
+        /// The language its people prefer.
+        preferred_language: Option<Text>,
         /// Its first member.
         owner: UserId,
     },
@@ -67,6 +72,78 @@ pub enum RosterCommand {
         /// Which.
         agent: AgentId,
     },
+    /// `POST /agents/{id}/stop`
+    StopAgent {
+        /// Which.
+        agent: AgentId,
+    },
+    /// `POST /agents/{id}/webhook-secret/rotate`: the secret is in the vault already.
+    RotateWebhookSecret {
+        /// Whose.
+        agent: AgentId,
+        /// The new one.
+        secret: SecretId,
+    },
+    /// `POST /crews/{id}/members`
+    AddCrewMember {
+        /// Which crew.
+        crew: CrewId,
+        /// Who, as what.
+        draft: CrewMemberDraft,
+    },
+    /// `PATCH /crews/{id}/members/{memberId}`
+    ChangeCrewMemberRole {
+        /// Which crew.
+        crew: CrewId,
+        /// Row id, or the user's.
+        member: String,
+        /// As what.
+        patch: CrewMemberPatch,
+    },
+    /// `DELETE /crews/{id}/members/{memberId}`
+    RemoveCrewMember {
+        /// Which crew.
+        crew: CrewId,
+        /// Row id, or the user's.
+        member: String,
+    },
+    /// `POST /crew-connections`
+    Connect(ConnectionDraft),
+    /// `DELETE /crew-connections/{id}`
+    Disconnect {
+        /// Which.
+        connection: ConnectionId,
+    },
+}
+
+/// Body of add crew member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CrewMemberDraft {
+    /// Who; required.
+    pub user_id: Option<String>,
+    /// A role in this crew, which raises the one in the workspace.
+    pub role: Option<String>,
+}
+
+/// Body of change crew member.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct CrewMemberPatch {
+    /// A role in this crew; empty clears it.
+    pub role: Option<String>,
+}
+
+/// Body of connect crews.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct ConnectionDraft {
+    /// The crew that hands work out; required.
+    pub from_crew_id: Option<String>,
+    /// The crew that takes it; required.
+    pub to_crew_id: Option<String>,
+    /// `bidirectional` (the default) or `unidirectional`.
+    pub direction: Option<String>,
 }
 
 /// Tells an explicit null (clear) from an absent member (leave alone).
@@ -183,6 +260,22 @@ pub struct AgentPatch {
     pub tool_profile: Option<String>,
     /// Whether it keeps a memory.
     pub memory_enabled: Option<bool>,
+    /// What to ask it, a suggestion a line; empty clears it.
+    #[serde(deserialize_with = "nullable")]
+    pub suggested_prompts: Option<Option<String>>,
+    /// Forms to ask it by, JSON text; empty clears them.
+    #[serde(deserialize_with = "nullable")]
+    pub ask_forms: Option<Option<String>>,
+    /// When it is to run by itself: a cron expression of five fields; empty clears it.
+    #[serde(deserialize_with = "nullable")]
+    pub schedule_cron: Option<Option<String>>,
+    /// What it is to do then; empty clears it.
+    #[serde(deserialize_with = "nullable")]
+    pub schedule_prompt: Option<Option<String>>,
+    /// Whether it is to.
+    pub schedule_enabled: Option<bool>,
+    /// Whether its webhook refuses calls without a time.
+    pub webhook_require_timestamp: Option<bool>,
 }
 
 pub(super) fn set(field: &mut Text, new: Option<&str>) {
@@ -198,8 +291,29 @@ pub(super) fn set_some(field: &mut Option<Text>, new: &Option<Option<String>>) {
     }
 }
 
+/// An empty text clears some fields, as null does.
+#[expect(clippy::option_option, clippy::ref_option, reason = "absent, null and a value are three wishes")]
+pub(super) fn clearing(field: &Option<Option<String>>) -> Option<Option<String>> {
+    field.as_ref().map(|value| value.clone().filter(|text| !text.is_empty()))
+}
+
+/// A slug made of a name, for those who give none (`client.md` 5.3); `spare` if no letter is left.
+pub(crate) fn slug_of(name: &str, spare: &str) -> String {
+    let mut slug = String::new();
+    for letter in name.chars().map(|letter| letter.to_ascii_lowercase()) {
+        match letter {
+            'a'..='z' | '0'..='9' => slug.push(letter),
+            _ if slug.is_empty() || slug.ends_with('-') => {}
+            _ => slug.push('-'),
+        }
+    }
+    slug.truncate(SLUG_CHARS_MAX);
+    let slug = slug.trim_end_matches('-');
+    if slug.len() < SLUG_CHARS_MIN { spare.to_owned() } else { slug.to_owned() }
+}
+
 /// The rule of every name (`platform.md` 6.2, 6.6, 6.7).
-pub(super) fn name(code: &'static str, name: &str) -> Result<(), Rejection> {
+pub(crate) fn name(code: &'static str, name: &str) -> Result<(), Rejection> {
     if (2..=100).contains(&name.chars().count()) {
         return Ok(());
     }
@@ -207,8 +321,8 @@ pub(super) fn name(code: &'static str, name: &str) -> Result<(), Rejection> {
 }
 
 /// The rule of every slug (seed, API overview): `^[a-z0-9][a-z0-9_-]*$`, 2-50 characters.
-pub(super) fn slug(code: &'static str, slug: &str, alphabet: &'static str) -> Result<(), Rejection> {
-    if !(2..=50).contains(&slug.chars().count()) {
+pub(crate) fn slug(code: &'static str, slug: &str, alphabet: &'static str) -> Result<(), Rejection> {
+    if !(SLUG_CHARS_MIN..=SLUG_CHARS_MAX).contains(&slug.chars().count()) {
         return Err(Rejection::invalid(code, "slug must be 2-50 characters"));
     }
     let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::CrewPatch;
-use super::command::{name, set, set_some, slug};
+use super::command::{clearing, name, set, set_some, slug};
 use super::facts::facts;
 use crate::{CrewId, Offset, Rejection, Text, Time};
 
@@ -22,6 +22,8 @@ pub struct Crew {
     pub deleted_at: Option<Time>,
     /// Offset of its creation: the order of lists.
     pub born: Offset,
+    /// Offset of its last change.
+    pub changed: Offset,
 }
 
 facts! {
@@ -192,11 +194,6 @@ impl CrewFacts {
             "max_ephemeral_agents must be 0-100".into()
         })
     }
-}
-
-/// An empty text clears these fields, as null does.
-fn clearing(field: &Option<Option<String>>) -> Option<Option<String>> {
-    field.as_ref().map(|value| value.clone().filter(|text| !text.is_empty()))
 }
 
 fn ensure(holds: bool, code: &'static str, detail: impl FnOnce() -> String) -> Result<(), Rejection> {

@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
+use super::command::{SLUG_CHARS_MAX, slug_of};
 use super::{
-    Agent, AgentChanges, AgentCreated, AgentDeleted, AgentFacts, AgentPatch, AgentRole, AgentUpdated, Crew,
-    CrewCreated, CrewDeleted, CrewFacts, CrewPatch, CrewUpdated, Member, MemberAdded, MemberRemoved,
-    MemberRoleChanged, Permission, Role, RosterCommand, WorkspaceOpened,
+    Agent, AgentChanges, AgentCreated, AgentDeleted, AgentFacts, AgentPatch, AgentRole, AgentStatus,
+    AgentStatusChanged, AgentUpdated, Crew, CrewCreated, CrewDeleted, CrewFacts, CrewPatch, CrewUpdated,
+    Member, MemberAdded, MemberRemoved, MemberRoleChanged, Permission, Role, RosterCommand,
+    WebhookSecretRotated, WorkspaceOpened,
 };
 use crate::{Actor, AgentId, Context, CrewId, Draft, Face, MemberId, Rejection, Severity, UserId, Workspace};
 
@@ -15,25 +17,17 @@ impl Workspace {
         command: &RosterCommand,
         context: &Context<'_>,
     ) -> Result<Vec<Draft>, Rejection> {
-        let needs = match command {
-            RosterCommand::CreateCrew(_)
-            | RosterCommand::UpdateCrew { .. }
-            | RosterCommand::CreateAgent(_)
-            | RosterCommand::UpdateAgent { .. } => Permission::Create,
-            RosterCommand::Open { .. }
-            | RosterCommand::AddMember { .. }
-            | RosterCommand::RemoveMember { .. }
-            | RosterCommand::ChangeRole { .. }
-            | RosterCommand::DeleteCrew { .. }
-            | RosterCommand::DeleteAgent { .. } => Permission::Manage,
-        };
-        self.roster.require(context.actor, needs)?;
+        self.roster.require(context.actor, needs(command))?;
         match command {
-            RosterCommand::Open { id, name, slug, owner } => {
+            RosterCommand::Open { id, name, slug, preferred_language, owner } => {
                 if self.roster.opened.is_some() {
                     return Ok(vec![]); // The follow-up was there before.
                 }
-                let opened = WorkspaceOpened { name: name.clone(), slug: slug.clone() };
+                let opened = WorkspaceOpened {
+                    name: name.clone(),
+                    slug: slug.clone(),
+                    preferred_language: preferred_language.clone(),
+                };
                 let member = member_added(owner, Role::Owner, context);
                 Ok(vec![Draft::internal(id.as_str(), opened), member])
             }
@@ -52,8 +46,26 @@ impl Workspace {
             RosterCommand::UpdateAgent { agent, patch } => {
                 self.update_agent(self.agent(agent.as_str())?, patch, context.actor)
             }
+            RosterCommand::StopAgent { agent } => Ok(stop(self.agent(agent.as_str())?, context.actor)),
+            RosterCommand::RotateWebhookSecret { agent, secret } => {
+                let agent = self.agent(agent.as_str())?;
+                let face = agent_face("updated", &agent.id, &agent.facts, context.actor);
+                let rotated = WebhookSecretRotated { secret_id: secret.clone() };
+                Ok(vec![Draft::public(agent.id.as_str(), rotated, face)])
+            }
+            RosterCommand::AddCrewMember { crew, draft } => self.add_crew_member(crew, draft, context),
+            RosterCommand::ChangeCrewMemberRole { crew, member, patch } => {
+                self.change_crew_member(crew, member, patch, context.actor)
+            }
+            RosterCommand::RemoveCrewMember { crew, member } => {
+                self.remove_crew_member(crew, member, context.actor)
+            }
+            RosterCommand::Connect(draft) => self.connect(draft, context),
+            RosterCommand::Disconnect { connection } => self.disconnect(connection, context.actor),
             RosterCommand::DeleteAgent { agent } => {
                 let agent = self.agent(agent.as_str())?;
+                let crew = agent.facts.crew_id.as_ref();
+                self.roster.require_in(context.actor, crew, Permission::Manage)?;
                 let face = agent_face("deleted", &agent.id, &agent.facts, context.actor);
                 let deleted = AgentDeleted { slug: agent.facts.slug.clone() };
                 Ok(vec![Draft::public(agent.id.as_str(), deleted, face)])
@@ -167,7 +179,10 @@ impl Workspace {
     }
 
     fn create_agent(&self, patch: &AgentPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
-        let facts = AgentFacts::default().with(patch, |crew| self.is_live_crew(crew))?;
+        let crew = patch.crew_id.clone().flatten().map(CrewId::from);
+        self.roster.require_in(context.actor, crew.as_ref(), Permission::Create)?;
+        let patch = AgentPatch { slug: Some(self.agent_slug(patch)), ..patch.clone() };
+        let facts = AgentFacts::default().with(&patch, |crew| self.is_live_crew(crew))?;
         if let Some(crew) = facts.crew_id.as_ref().filter(|_| facts.agent_role == AgentRole::Lead) {
             self.crew_has_no_lead(crew)?;
         }
@@ -186,10 +201,13 @@ impl Workspace {
         patch: &AgentPatch,
         actor: &Actor,
     ) -> Result<Vec<Draft>, Rejection> {
+        self.roster.require_in(actor, agent.facts.crew_id.as_ref(), Permission::Create)?;
         if *patch == AgentPatch::default() {
             return Err(Rejection::invalid("agent.no_fields", "No fields to update"));
         }
         let facts = agent.facts.with(patch, |crew| self.is_live_crew(crew))?;
+        // Who is elevated only in the crew it leaves may not put it into another.
+        self.roster.require_in(actor, facts.crew_id.as_ref(), Permission::Create)?;
         let Some(changes) = agent.facts.changes_to(&facts) else { return Ok(vec![]) };
         let mut drafts = vec![];
         if let Some(crew) = facts.crew_id.as_ref().filter(|_| facts.agent_role == AgentRole::Lead) {
@@ -207,6 +225,21 @@ impl Workspace {
         self.agent_slug_is_free(&facts, Some(&agent.id))?;
         drafts.push(agent_updated(&agent.id, &facts, changes, actor));
         Ok(drafts)
+    }
+
+    /// The slug that is given, or a free one made of the name (`client.md` 5.3).
+    fn agent_slug(&self, patch: &AgentPatch) -> String {
+        if let Some(slug) = patch.slug.as_ref().filter(|slug| !slug.is_empty()) {
+            return slug.clone();
+        }
+        let stem = slug_of(patch.name.as_deref().unwrap_or_default(), "agent");
+        let is_free = |slug: &String| !self.roster.agent_slugs.contains_key(slug.as_str());
+        let numbered = (2_u32..).map(|number| {
+            let number = format!("-{number}");
+            let room = SLUG_CHARS_MAX - number.len();
+            format!("{}{number}", stem.chars().take(room).collect::<String>())
+        });
+        std::iter::once(stem.clone()).chain(numbered).find(is_free).unwrap_or(stem)
     }
 
     fn is_live_crew(&self, crew: &CrewId) -> bool {
@@ -228,6 +261,46 @@ impl Workspace {
             _ => Ok(()),
         }
     }
+}
+
+/// What a command asks of the role in the workspace. What may also come from a role in a crew is asked
+/// for where that crew is known.
+fn needs(command: &RosterCommand) -> Permission {
+    match command {
+        RosterCommand::CreateAgent(_)
+        | RosterCommand::UpdateAgent { .. }
+        | RosterCommand::DeleteAgent { .. } => Permission::Read,
+        RosterCommand::CreateCrew(_)
+        | RosterCommand::UpdateCrew { .. }
+        | RosterCommand::StopAgent { .. }
+        | RosterCommand::AddCrewMember { .. }
+        | RosterCommand::Connect(_) => Permission::Create,
+        RosterCommand::Open { .. }
+        | RosterCommand::AddMember { .. }
+        | RosterCommand::RemoveMember { .. }
+        | RosterCommand::ChangeRole { .. }
+        | RosterCommand::DeleteCrew { .. }
+        | RosterCommand::RotateWebhookSecret { .. }
+        | RosterCommand::ChangeCrewMemberRole { .. }
+        | RosterCommand::RemoveCrewMember { .. }
+        | RosterCommand::Disconnect { .. } => Permission::Manage,
+    }
+}
+
+/// Nothing new where it is stopped already.
+fn stop(agent: &Agent, actor: &Actor) -> Vec<Draft> {
+    if agent.status == AgentStatus::Stopped {
+        return vec![];
+    }
+    let moved = AgentStatusChanged { from: agent.status, to: AgentStatus::Stopped };
+    let details = format!("{} → {}", moved.from, moved.to);
+    let face = Face {
+        crew_id: agent.facts.crew_id.clone(),
+        agent_id: Some(agent.id.clone()),
+        payload: json!({ "status": moved.to, "prev": moved.from, "details": details }).into(),
+        ..Face::new("agent.status_change", actor, "status_changed", &details)
+    };
+    vec![Draft::public(agent.id.as_str(), moved, face)]
 }
 
 fn member_added(user: &UserId, role: Role, context: &Context<'_>) -> Draft {
@@ -252,7 +325,7 @@ fn agent_face(verb: &str, id: &AgentId, facts: &AgentFacts, actor: &Actor) -> Fa
 
 /// `audit.entity_created`, `_updated` or `_deleted` (`journal.md` 2.4): the audit list is a projection
 /// of the same entries (ruling R16).
-fn audit(verb: &str, entity_type: &str, entity_id: &str, details: &str, actor: &Actor) -> Face {
+pub(super) fn audit(verb: &str, entity_type: &str, entity_id: &str, details: &str, actor: &Actor) -> Face {
     let action = format!("{}.{verb}", entity_type.to_lowercase());
     let face = Face::new(&format!("audit.entity_{verb}"), actor, &action, details);
     Face {

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentChanges, AgentFacts, CrewChanges, CrewFacts, Role};
+use super::{AgentChanges, AgentFacts, AgentStatus, CrewChanges, CrewFacts, Direction, Role};
 use crate::event::events;
-use crate::{MemberId, Text, UserId};
+use crate::{CrewId, CrewMemberId, MemberId, SecretId, Text, UserId};
 
 events! {
     /// Facts about the workspace, members, crews and agents.
@@ -30,6 +30,20 @@ events! {
         "agent.updated" => AgentUpdated,
         /// An agent is gone.
         "agent.deleted" => AgentDeleted,
+        /// An agent does something else now.
+        "agent.status_change" => AgentStatusChanged,
+        /// An agent's webhook has another secret.
+        "agent.webhook_secret_rotated" => WebhookSecretRotated,
+        /// A person joined a crew.
+        "crew.member_added" => CrewMemberAdded,
+        /// A person got another role in a crew.
+        "crew.member_role_changed" => CrewMemberRoleChanged,
+        /// A person left a crew.
+        "crew.member_removed" => CrewMemberRemoved,
+        /// Two crews may hand each other work.
+        "crew.connected" => CrewsConnected,
+        /// They may no longer.
+        "crew.disconnected" => CrewsDisconnected,
     }
 }
 
@@ -40,6 +54,8 @@ pub struct WorkspaceOpened {
     pub name: Text,
     /// Its name in URLs.
     pub slug: Text,
+    /// The language its people prefer.
+    pub preferred_language: Option<Text>,
 }
 
 /// Subject: the user.
@@ -111,4 +127,69 @@ pub struct AgentUpdated {
 pub struct AgentDeleted {
     /// Its slug, free again.
     pub slug: Text,
+}
+
+/// Subject: the agent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentStatusChanged {
+    /// What it did before.
+    pub from: AgentStatus,
+    /// What it does now.
+    pub to: AgentStatus,
+}
+
+/// Subject: the agent. The secret itself is in the vault, under this id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WebhookSecretRotated {
+    /// The new one.
+    pub secret_id: SecretId,
+}
+
+/// Subject: the crew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CrewMemberAdded {
+    /// Row id.
+    pub member_id: CrewMemberId,
+    /// Who.
+    pub user_id: UserId,
+    /// As what, if not as in the workspace.
+    pub role: Option<Role>,
+}
+
+/// Subject: the crew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CrewMemberRoleChanged {
+    /// Row id.
+    pub member_id: CrewMemberId,
+    /// As what before.
+    pub from: Option<Role>,
+    /// As what now.
+    pub to: Option<Role>,
+}
+
+/// Subject: the crew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CrewMemberRemoved {
+    /// Row id.
+    pub member_id: CrewMemberId,
+}
+
+/// Subject: the connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CrewsConnected {
+    /// Who hands work out.
+    pub from_crew_id: CrewId,
+    /// Who takes it.
+    pub to_crew_id: CrewId,
+    /// Whether it goes the other way too.
+    pub direction: Direction,
+}
+
+/// Subject: the connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CrewsDisconnected {
+    /// Who handed work out.
+    pub from_crew_id: CrewId,
+    /// Who took it.
+    pub to_crew_id: CrewId,
 }

@@ -3,7 +3,9 @@
 mod agent;
 mod apply;
 mod command;
+mod connection;
 mod crew;
+mod crew_member;
 mod decide;
 mod event;
 mod facts;
@@ -11,17 +13,23 @@ mod facts;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
-pub use agent::{Agent, AgentChanges, AgentFacts, AgentRole};
-pub use command::{AgentPatch, CrewPatch, RosterCommand};
+pub use agent::{Agent, AgentChanges, AgentFacts, AgentRole, AgentStatus};
+pub use command::{AgentPatch, ConnectionDraft, CrewMemberDraft, CrewMemberPatch, CrewPatch, RosterCommand};
+pub(crate) use command::{name, slug, slug_of};
+pub use connection::{Connection, Direction};
 pub use crew::{Crew, CrewChanges, CrewFacts};
+pub use crew_member::CrewMember;
 pub use event::{
-    AgentCreated, AgentDeleted, AgentUpdated, CrewCreated, CrewDeleted, CrewUpdated, MemberAdded,
-    MemberRemoved, MemberRoleChanged, RosterEvent, WorkspaceOpened,
+    AgentCreated, AgentDeleted, AgentStatusChanged, AgentUpdated, CrewCreated, CrewDeleted, CrewMemberAdded,
+    CrewMemberRemoved, CrewMemberRoleChanged, CrewUpdated, CrewsConnected, CrewsDisconnected, MemberAdded,
+    MemberRemoved, MemberRoleChanged, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
 };
 
 use crate::entry::words;
 use crate::index::under;
-use crate::{Actor, AgentId, CrewId, MemberId, Offset, Rejection, Text, Time, UserId};
+use crate::{
+    Actor, AgentId, ConnectionId, CrewId, MemberId, Offset, Rejection, Text, Time, UserId, WorkspaceId,
+};
 
 words! {
     /// A member's role (seed, API overview).
@@ -84,17 +92,27 @@ pub struct Roster {
     pub agents_by_crew: OrdSet<(CrewId, AgentId)>,
     /// The one live LEAD of a crew.
     pub leads: OrdMap<CrewId, AgentId>,
+    /// People in crews, by crew and user.
+    pub crew_members: OrdMap<(CrewId, UserId), CrewMember>,
+    /// Links between live crews.
+    pub connections: OrdMap<ConnectionId, Connection>,
 }
 
 /// The workspace itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Opened {
+    /// Its id.
+    pub id: WorkspaceId,
     /// What people call it.
     pub name: Text,
     /// Its name in URLs.
     pub slug: Text,
+    /// The language its people prefer.
+    pub preferred_language: Option<Text>,
     /// When it was opened.
     pub at: Time,
+    /// Offset of its last change.
+    pub changed: Offset,
 }
 
 /// A person's place in the workspace.
@@ -131,6 +149,38 @@ impl Roster {
             Actor::User(user) => self.role(user).is_some_and(|role| role.allows(permission)),
         };
         if allowed { Ok(()) } else { Err(Rejection::forbidden()) }
+    }
+
+    /// The role of a user in a crew: the higher of those here and there (`platform.md` 3.2).
+    #[must_use]
+    pub fn effective_role(&self, user: &UserId, crew: Option<&CrewId>) -> Option<Role> {
+        let here = self.role(user)?;
+        let there = crew.and_then(|crew| self.crew_members.get(&(crew.clone(), user.clone())));
+        Some(there.and_then(|member| member.role).map_or(here, |there| here.max(there)))
+    }
+
+    /// As [`Roster::require`], with the role in a crew.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn require_in(
+        &self,
+        actor: &Actor,
+        crew: Option<&CrewId>,
+        permission: Permission,
+    ) -> Result<(), Rejection> {
+        let allowed = match actor {
+            Actor::System => true,
+            Actor::User(user) => self.effective_role(user, crew).is_some_and(|role| role.allows(permission)),
+        };
+        if allowed { Ok(()) } else { Err(Rejection::forbidden()) }
+    }
+
+    /// The people in a crew, in no order.
+    pub fn members_of<'a>(&'a self, crew: &CrewId) -> impl Iterator<Item = &'a CrewMember> + 'a {
+        let first = (crew.clone(), UserId::from(""));
+        let crew = crew.clone();
+        self.crew_members.range(first..).take_while(move |((of, _), _)| *of == crew).map(|(_, member)| member)
     }
 
     /// A crew that is not deleted.

@@ -3,13 +3,15 @@
 use std::time::Instant;
 
 use axum::extract::Request;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 use ulid::Ulid;
 
+use super::conditional;
+use crate::http::page;
 use crate::http::problem::Problem;
 
 const REQUEST_ID: &str = "x-request-id";
@@ -23,12 +25,17 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
     let request_id = request_id(request.headers());
     let problem_type = if names_problem_json(request.headers()) { PROBLEM_JSON } else { JSON };
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let uri = request.uri().clone();
+    let known = request.headers().contains_key(IF_NONE_MATCH).then(|| request.headers().clone());
     let span = tracing::info_span!("request", request.id = %request_id);
 
     let mut response = next.run(request).instrument(span.clone()).await;
     if let Some(problem) = problem_of(&mut response) {
-        problem.write_into(&mut response, &path, &request_id, problem_type);
+        problem.write_into(&mut response, uri.path(), &request_id, problem_type);
+    }
+    page::write_headers(&mut response, &uri);
+    if let Some(known) = known {
+        conditional::answer(&method, &known, &mut response);
     }
     // Both sources of an id are visible ASCII.
     if let Ok(value) = HeaderValue::from_str(&request_id) {
@@ -36,7 +43,7 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
     }
     let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| {
-        tracing::info!(%method, path, status = response.status().as_u16(), elapsed_ms, "answered");
+        tracing::info!(%method, path = uri.path(), status = response.status().as_u16(), elapsed_ms, "answered");
     });
     response
 }

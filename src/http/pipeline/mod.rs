@@ -3,6 +3,7 @@
 //!
 //! The problems of everything inside are written out here, where path and request id are known.
 
+mod conditional;
 mod headers;
 mod identity;
 mod origin;

@@ -1,6 +1,8 @@
-//! A body that is announced as too large is refused unread; one that only turns out so, where it is read.
+//! An address that is too long is refused, and so is, unread, a body that is announced as too large; one
+//! that only turns out so is refused where it is read.
 
 use axum::extract::Request;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -8,7 +10,15 @@ use axum::response::{IntoResponse, Response};
 use super::BODY_BYTES_MAX;
 use crate::http::problem::Problem;
 
+/// Longest address (`platform.md` 9.1, row 13).
+const URI_BYTES_MAX: usize = 8 << 10;
+
 pub(super) async fn check(request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
+    if address > URI_BYTES_MAX {
+        return Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Request address too long")
+            .into_response();
+    }
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|digits| digits.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {

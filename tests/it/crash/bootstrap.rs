@@ -50,6 +50,7 @@ async fn register_only(data: &Data) -> Account {
             id: workspace.clone(),
             name: "Ada's Workspace".into(),
             slug: "ada".into(),
+            preferred_language: None,
             owner: user.clone(),
         },
         token: IssueToken { id: token, user: user.clone(), grant: TokenGrant::unrestricted("bootstrap") },

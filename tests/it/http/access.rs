@@ -7,7 +7,7 @@ use taffrail_domain::roster::{Permission, Role};
 use super::server::Server;
 
 /// Every mutation of the API, with what it needs.
-fn mutations(crew: &str, mission: &str) -> Vec<(Method, String, Permission)> {
+fn mutations(crew: &str, lead: &str, mission: &str) -> Vec<(Method, String, Permission)> {
     let missions = format!("/api/v1/crews/{crew}/missions");
     let row = |method: Method, path: String, needs| (method, path, needs);
     vec![
@@ -16,12 +16,24 @@ fn mutations(crew: &str, mission: &str) -> Vec<(Method, String, Permission)> {
         row(Method::PUT, "/api/v1/crews/unknown".into(), Permission::Create),
         row(Method::DELETE, "/api/v1/crews/unknown".into(), Permission::Manage),
         row(Method::POST, "/api/v1/agents".into(), Permission::Create),
-        row(Method::PATCH, "/api/v1/agents/unknown".into(), Permission::Create),
-        row(Method::DELETE, "/api/v1/agents/unknown".into(), Permission::Manage),
+        // Of an agent the decider asks, since a role in its crew may be enough: it must be there.
+        row(Method::PATCH, format!("/api/v1/agents/{lead}"), Permission::Create),
+        row(Method::DELETE, format!("/api/v1/agents/{lead}"), Permission::Manage),
+        row(Method::POST, format!("/api/v1/agents/{lead}/stop"), Permission::Create),
+        row(Method::POST, "/api/v1/agents/unknown/webhook-secret/rotate".into(), Permission::Manage),
+        row(Method::POST, format!("/api/v1/crews/{crew}/members"), Permission::Create),
+        row(Method::PATCH, format!("/api/v1/crews/{crew}/members/unknown"), Permission::Manage),
+        row(Method::DELETE, format!("/api/v1/crews/{crew}/members/unknown"), Permission::Manage),
+        row(Method::POST, "/api/v1/crew-connections".into(), Permission::Create),
+        row(Method::DELETE, "/api/v1/crew-connections/unknown".into(), Permission::Manage),
+        row(Method::POST, "/api/v1/journal/unknown/priority".into(), Permission::Manage),
         row(Method::POST, missions.clone(), Permission::Create),
         row(Method::PATCH, format!("{missions}/unknown"), Permission::Create),
         row(Method::DELETE, format!("{missions}/unknown"), Permission::Create),
         row(Method::POST, format!("{missions}/unknown/start"), Permission::Create),
+        row(Method::POST, format!("{missions}/unknown/restart"), Permission::Create),
+        row(Method::POST, format!("{missions}/unknown/resume"), Permission::Create),
+        row(Method::POST, format!("{missions}/unknown/clone"), Permission::Create),
         row(Method::POST, format!("{missions}/unknown/tasks"), Permission::Create),
         row(Method::PATCH, format!("{missions}/{mission}/tasks/unknown"), Permission::Create),
         row(Method::POST, "/api/v1/missions/unknown/checkpoints".into(), Permission::Create),
@@ -40,11 +52,12 @@ async fn each_role_passes_the_gates_it_may_and_no_others() {
         people.push((role, server.member(role).await));
     }
     for (role, token) in &people {
-        for (method, path, needs) in mutations(&mission.crew, &mission.id) {
-            let reply = server.ask(method.clone(), &*path).with_token(token).body("{}").send().await;
+        for (method, path, needs) in mutations(&mission.crew, &mission.lead, &mission.id) {
+            let asking = server.ask(method.clone(), &*path).with_token(token).body("{}");
+            let reply = asking.header("if-match", "\"0-0\"").send().await;
             if role.allows(needs) {
                 // Past the gate it is refused for what it asks, never for who asks.
-                assert!([400, 404].contains(&reply.status), "{role} {method} {path}: {reply:?}");
+                assert!([400, 404, 412].contains(&reply.status), "{role} {method} {path}: {reply:?}");
             } else {
                 reply.refused(403, "Forbidden");
             }

@@ -232,7 +232,8 @@ impl Server {
     pub(super) async fn with_another_workspace(self) -> (Self, String, String) {
         let (owner, token) = self.person("stranger").await;
         let id = WorkspaceId::from("canotherworkspace00000");
-        let new = NewWorkspace { id: id.clone(), name: "Another".into(), slug: "another".into(), owner };
+        let (name, slug) = ("Another".into(), "another".into());
+        let new = NewWorkspace { id: id.clone(), name, slug, preferred_language: None, owner };
         self.instance(InstanceCommand::RegisterWorkspace(new)).await;
         // The workspace's own first batch is missing until a start issues it.
         (self.reopened().await, id.to_string(), token)

@@ -12,7 +12,13 @@ fn user(id: &str) -> NewUser {
 }
 
 fn workspace(id: &str) -> NewWorkspace {
-    NewWorkspace { id: id.into(), name: id.into(), slug: id.into(), owner: "ada".into() }
+    NewWorkspace {
+        id: id.into(),
+        name: id.into(),
+        slug: id.into(),
+        preferred_language: None,
+        owner: "ada".into(),
+    }
 }
 
 fn token(id: &str) -> IssueToken {

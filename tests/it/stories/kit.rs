@@ -60,8 +60,10 @@ pub(crate) fn member(role: Role) -> Actor {
 /// A world with the stage set and nothing else.
 pub(crate) fn stage() -> WorkspaceWorld {
     let mut world = WorkspaceWorld::empty(LOG);
-    let mut drafts =
-        vec![Draft::internal("ws", WorkspaceOpened { name: "Acme".into(), slug: "acme".into() })];
+    let mut drafts = vec![Draft::internal(
+        "ws",
+        WorkspaceOpened { name: "Acme".into(), slug: "acme".into(), preferred_language: None },
+    )];
     for role in Role::ALL {
         let id = role.as_str().to_lowercase();
         let added = MemberAdded { member_id: format!("member-{id}").into(), role: *role };
@@ -190,6 +192,7 @@ pub(crate) fn created(title: &str) -> Draft {
         plan: None,
         workflow_template: None,
         fork_of: None,
+        cloned_from: None,
     };
     public(created)
 }

@@ -193,6 +193,7 @@ fn the_first_batch_opens_the_workspace_once() {
         id: "ws".into(),
         name: "Acme".into(),
         slug: "acme".into(),
+        preferred_language: None,
         owner: "founder".into(),
     };
     given([]).when_by(&taffrail_domain::Actor::System, open.clone()).then_nothing();
