@@ -40,6 +40,22 @@ fn rendered<T: Serialize>(view: &T) -> Vec<u8> {
     serde_json::to_vec(view).unwrap_or_default()
 }
 
+/// An answer of a route that may also refuse in a way that its parts do not tell.
+pub(super) struct Refusing<T, const STATUS: u16>(pub(super) T);
+
+impl<T: IntoResponse, const STATUS: u16> IntoResponse for Refusing<T, STATUS> {
+    fn into_response(self) -> Response {
+        self.0.into_response()
+    }
+}
+
+impl<T: Answers, const STATUS: u16> Answers for Refusing<T, STATUS> {
+    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
+        T::describe(operation, schemas);
+        operation.refuses(StatusCode::from_u16(STATUS));
+    }
+}
+
 /// 200: one resource, with its tag.
 pub(super) struct Shown<T> {
     body: Vec<u8>,

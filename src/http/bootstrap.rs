@@ -1,7 +1,6 @@
 //! The first person of an empty instance (`platform.md` 5.1).
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::Serialize;
 use taffrail_domain::instance::AccountDraft;
@@ -9,9 +8,8 @@ use taffrail_domain::{LogTag, UserId, WorkspaceId};
 use taffrail_projections::World;
 
 use super::App;
-use super::answer::Created;
+use super::answer::{Created, Refusing};
 use super::body::{Required, Sent};
-use super::contract::{Answers, Operation, Schemas};
 use super::problem::Problem;
 
 /// Whose idempotency keys these are: nobody is there yet to own them.
@@ -31,7 +29,7 @@ pub(super) struct BootstrapView {
 pub(super) async fn bootstrap(
     State(app): State<App>,
     sent: Sent<Required<AccountDraft>>,
-) -> Result<Once<BootstrapView>, Problem> {
+) -> Result<Refusing<Created<BootstrapView>, 410>, Problem> {
     let account = sent.json()?.account()?;
     let made = app.bootstrap(account, sent.request(PRINCIPAL)).await?;
     // The workspace's log is the one the caller reads next.
@@ -45,21 +43,5 @@ pub(super) async fn bootstrap(
         workspace_id: made.workspace_id,
         cli_token: made.cli_token.reveal().to_owned(),
     };
-    Ok(Once(Created::secret(log, head, &view)))
-}
-
-/// What can be made only once: later it is gone.
-pub(super) struct Once<T>(Created<T>);
-
-impl<T> axum::response::IntoResponse for Once<T> {
-    fn into_response(self) -> axum::response::Response {
-        self.0.into_response()
-    }
-}
-
-impl<T: JsonSchema> Answers for Once<T> {
-    fn describe(operation: &mut Operation, schemas: &mut Schemas) {
-        Created::<T>::describe(operation, schemas);
-        operation.refuses([StatusCode::GONE]);
-    }
+    Ok(Refusing(Created::secret(log, head, &view)))
 }

@@ -84,7 +84,11 @@ impl Caller {
         let params = params.map_err(|_| Problem::internal())?;
         let (_, name) =
             params.iter().find(|(name, _)| *name == "workspaceId").ok_or_else(Problem::internal)?;
-        let found = self.workspace(name).ok_or_else(not_a_member)?;
+        // One that is not the caller's is no different from one that is not there.
+        let own = |(_, writer): &(WorkspaceId, Writer<WorkspaceWorld>)| {
+            writer.world().state.roster.role(self.user()).is_some()
+        };
+        let found = self.workspace(name).filter(own).ok_or_else(not_a_member)?;
         match self.meant(parts, Unnamed::InPath) {
             Ok((other, _)) if other != found.0 => {
                 let detail = "workspace_id names another workspace than the path";
@@ -195,7 +199,7 @@ impl<G> Member<G> {
 impl Asks for Caller {
     fn describe(operation: &mut Operation, _: &mut Schemas) {
         operation.needs_caller();
-        operation.refuses([StatusCode::UNAUTHORIZED]);
+        operation.refuses([StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN]);
         if operation.method == Method::GET {
             let description = "What a write answered: the read waits until that write can be seen";
             operation.parameter("header", "Taffrail-Cursor", json!({ "type": "string" }), false, description);
@@ -211,7 +215,7 @@ impl<G: Gate> Asks for Member<G> {
         let description = "The workspace, by id or slug; without it X-Workspace-ID counts";
         operation.parameter("query", "workspace_id", text(), false, description);
         operation.parameter("header", "X-Workspace-ID", text(), false, "The workspace, by id or slug");
-        operation.refuses([StatusCode::BAD_REQUEST, StatusCode::FORBIDDEN]);
+        operation.refuses([StatusCode::BAD_REQUEST]);
         operation.extension(
             "permission",
             match G::PERMISSION {

@@ -8,7 +8,7 @@ use taffrail_domain::mission::Mission;
 use taffrail_domain::{CheckpointId, EntryId, MissionId, Offset, Rejection};
 use taffrail_projections::WorkspaceWorld;
 
-use super::answer::Told;
+use super::answer::{Refusing, Told};
 use super::caller::Member;
 use super::gate::ReadState;
 use super::journal::public_offset;
@@ -43,17 +43,18 @@ pub(super) async fn get_state(
     member: Member<ReadState>,
     Path(mission): Path<MissionId>,
     Query(query): Query<StateQuery>,
-) -> Result<Told<StateView>, Problem> {
+) -> Result<Refusing<Told<StateView>, 409>, Problem> {
     let world = member.world();
     let living = world.state.bookmarkable(&mission)?;
     let point = point(&world, living, &query)?;
     let then = member.app.mission_as_of(&world, &mission, point).await?.ok_or_else(not_in_its_life)?;
     let stands_at = last_shown(&world, &mission, point).ok_or_else(not_in_its_life)?;
-    Ok(Told::new(&StateView {
+    let view = StateView {
         mission: MissionView::of(&then, &world.state.roster, Depth::Tasks, &member.id),
         offset: world.entry_id(stands_at),
         state_hash: then.state_hash(),
-    }))
+    };
+    Ok(Refusing(Told::new(&view)))
 }
 
 /// The offset that `at` names, which must lie in the mission's life.

@@ -3,8 +3,10 @@
 
 mod access;
 mod accounts;
+mod bad_input;
 mod bounds;
 mod checkpoints;
+mod contract;
 mod faults;
 mod journal;
 mod missions;

@@ -16,6 +16,8 @@ use taffrail_journal::Journal;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use super::contract;
+
 /// An instance after bootstrap; requests go as its owner, in its workspace, unless told otherwise.
 pub(super) struct Server {
     router: Router,
@@ -104,7 +106,7 @@ impl Asking<'_> {
     }
 
     pub(super) async fn send(self) -> Reply {
-        let mut request = Request::builder().method(self.method).uri(&self.path);
+        let mut request = Request::builder().method(self.method.clone()).uri(&self.path);
         if let Some(token) = self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -119,7 +121,9 @@ impl Asking<'_> {
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
-        Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        let status = parts.status.as_u16();
+        contract::check(&self.method, &self.path, status, &body);
+        Reply { status, headers: parts.headers, body }
     }
 }
 
