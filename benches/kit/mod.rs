@@ -1,6 +1,8 @@
 //! A workspace's history as a busy team would make it: missions of a hundred entries, one after another.
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
+pub(crate) mod load;
+
 use taffrail_domain::checkpoint::{CheckpointCommand, CheckpointDraft};
 use taffrail_domain::mission::{MissionCommand, MissionDraft, TaskDraft, TaskPatch};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
@@ -230,6 +232,36 @@ pub(crate) async fn lane(shop: &mut Workshop, workspace: &taffrail::writer::Writ
     let added = workspace.execute(wish(add)).await.expect("it is accepted");
     let task = added.entries[0].event.as_ref().and_then(task_of).expect("a task was created");
     (shop.crew.clone(), mission, task)
+}
+
+/// Bare missions through the real writer, many under way at a time.
+pub(crate) async fn many_missions(
+    workspace: &taffrail::writer::Writer<WorkspaceWorld>,
+    owner: &UserId,
+    crew: &str,
+    lead: &str,
+    count: usize,
+) {
+    let lanes = (0..256).map(|lane| {
+        let (workspace, owner) = (workspace.clone(), owner.clone());
+        let (crew, lead) = (CrewId::from(crew), lead.to_owned());
+        tokio::spawn(async move {
+            for number in (lane..count).step_by(256) {
+                let draft = MissionDraft {
+                    title: Some(format!("Mission {number}: move a ledger")),
+                    lead_agent_id: Some(lead.clone()),
+                    ..MissionDraft::default()
+                };
+                let command = MissionCommand::Create { crew: crew.clone(), draft }.into();
+                let actor = Actor::User(owner.clone());
+                let wish = taffrail::writer::Wish { command, actor, request: None };
+                workspace.execute(wish).await.expect("it is accepted");
+            }
+        })
+    });
+    for lane in lanes.collect::<Vec<_>>() {
+        lane.await.expect("a lane works");
+    }
 }
 
 /// Resident memory of this process, MiB.
