@@ -32,6 +32,8 @@ pub async fn check(make: &mut dyn FnMut() -> Box<dyn Place>) {
     requests_are_remembered(&mut *make()).await;
     reopening_gives_everything_once(&mut *make()).await;
     many_tasks_and_logs_do_not_disturb_each_other(&mut *make()).await;
+    a_log_proves_as_it_is_stored(&mut *make()).await;
+    a_log_proves_while_it_grows(&mut *make()).await;
 }
 
 /// A frame to append; the same `n` gives the same frame.
@@ -247,6 +249,67 @@ async fn many_tasks_and_logs_do_not_disturb_each_other(place: &mut dyn Place) {
     let (journal, replayed) = place.open(&HashMap::new());
     assert_eq!(replayed.len() as u64, u64::from(LOGS) * TASKS * FRAMES);
     assert_eq!(journal.logs().await, Ok((0..LOGS).map(LogId).collect()));
+}
+
+/// A log is whole up to its head; says from where on it was read.
+async fn whole_from(journal: &dyn Journal, log: LogId, all: bool) -> u64 {
+    let head = journal.position(log);
+    let proof = journal.prove(log, all).await.expect("it can be looked at");
+    assert_eq!((proof.break_count, proof.breaks), (0, Vec::new()), "nothing is broken");
+    assert!(proof.head.offset >= head.offset, "all that was durable is looked at");
+    assert!((1..=proof.head.offset + 1).contains(&proof.verified_from));
+    proof.verified_from
+}
+
+async fn a_log_proves_as_it_is_stored(place: &mut dyn Place) {
+    let (journal, _) = place.open(&HashMap::new());
+    let fresh = journal.prove(LogId(1), false).await.expect("it can be looked at");
+    assert_eq!((fresh.head, fresh.verified_from), (Position::default(), 1), "a log nobody wrote to");
+    assert!(fresh.is_whole());
+    for n in 0..200 {
+        let head = *journal.head(LogId(1)).borrow();
+        appended(&*journal, LogId(1), head, batch(n..n + n % 4 + 1)).await;
+        appended(&*journal, LogId(2), n, batch(n..n + 1)).await;
+    }
+    assert_eq!(whole_from(&*journal, LogId(1), false).await, 1, "nothing was proven before");
+    assert_eq!(whole_from(&*journal, LogId(2), true).await, 1);
+    let proof = journal.prove(LogId(1), false).await.expect("it can be looked at");
+    assert_eq!(proof.head, journal.position(LogId(1)));
+    // How much of it is left out is the engine's affair; with `all`, nothing is.
+    assert_eq!(whole_from(&*journal, LogId(1), true).await, 1);
+    let head = *journal.head(LogId(1)).borrow();
+    appended(&*journal, LogId(1), head, batch(0..5)).await;
+    assert!(whole_from(&*journal, LogId(1), false).await <= head + 1, "what is new is read");
+    drop(journal);
+    let (journal, _) = place.open(&HashMap::new());
+    assert_eq!(whole_from(&*journal, LogId(1), false).await, 1, "another process proves anew");
+}
+
+async fn a_log_proves_while_it_grows(place: &mut dyn Place) {
+    const ROUNDS: u64 = 300;
+    let (journal, _) = place.open(&HashMap::new());
+    let grows = {
+        let journal = journal.clone();
+        tokio::spawn(async move {
+            for n in 0..ROUNDS {
+                let (one, other) = (batch(2 * n..2 * n + 2), batch(n..n + 1));
+                let (one, other) = (journal.append(LogId(1), 2 * n, one), journal.append(LogId(2), n, other));
+                let (one, other) = tokio::join!(one, other);
+                one.and(other).expect("the append goes through");
+            }
+        })
+    };
+    while !grows.is_finished() {
+        for all in [false, true] {
+            let (one, other) =
+                tokio::join!(whole_from(&*journal, LogId(1), all), whole_from(&*journal, LogId(2), all));
+            assert!(!all || (one, other) == (1, 1));
+            tokio::task::yield_now().await;
+        }
+    }
+    grows.await.expect("the appends go through");
+    assert_eq!(proven(&*journal, LogId(1)).await.len() as u64, 2 * ROUNDS);
+    whole_from(&*journal, LogId(1), false).await;
 }
 
 #[cfg(test)]

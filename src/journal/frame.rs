@@ -165,16 +165,23 @@ impl<'a> Raw<'a> {
         Ok(())
     }
 
+    /// The body is the one that was sealed, or was erased.
+    pub(crate) fn commitment_holds(&self) -> bool {
+        let body = &self.bytes[self.body_at()..self.body_at() + self.body_len];
+        self.erased || seal::commitment(&self.nonce(), body) == self.commitment()
+    }
+
+    /// What it adds to the chain.
+    pub(crate) fn leaf(&self) -> seal::Hash {
+        seal::leaf(self.header(), &self.commitment())
+    }
+
     /// The position behind it, if commitment and chain hold.
     pub(crate) fn follow(&self, previous: &Position) -> Result<Position, Malformed> {
-        let commitment = self.commitment();
-        let body_at = self.body_at();
-        if !self.erased
-            && seal::commitment(&self.nonce(), &self.bytes[body_at..body_at + self.body_len]) != commitment
-        {
+        if !self.commitment_holds() {
             return Err(Malformed::new("the body does not match its commitment"));
         }
-        seal::follow_raw(previous, self.place().1, self.header(), &commitment, &self.chain())
+        seal::follow_raw(previous, self.place().1, self.header(), &self.commitment(), &self.chain())
     }
 
     /// The frame itself; `buffer` must be what [`Raw::read`] was given.

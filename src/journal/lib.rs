@@ -11,6 +11,7 @@ pub mod frame;
 #[cfg(test)]
 mod golden;
 pub mod memory;
+pub mod prove;
 pub mod seal;
 pub mod segment;
 
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 
 pub use codec::Malformed;
 pub use memory::MemoryJournal;
+pub use prove::{Break, BreakKind, Proof};
 pub use segment::{OpenError, Options, SegmentJournal};
 
 /// A boxed future, so that [`Journal`] can be a trait object.
@@ -222,6 +224,15 @@ pub trait Journal: Send + Sync + 'static {
 
     /// The chain position at the durable head of a log (for snapshots and verification).
     fn position(&self, log: LogId) -> Position;
+
+    /// Proves a log as it is stored, up to its durable head when the walk began, and says every break.
+    ///
+    /// What was proven before and cannot have changed since is left out, unless `all` wants it read
+    /// again. Appends go on meanwhile. There is one such walk at a time: a second caller waits.
+    ///
+    /// # Errors
+    /// `Unavailable` if it could not be looked at all: that says nothing about the log.
+    fn prove(&self, log: LogId, all: bool) -> BoxFuture<'_, Result<Proof, ReadError>>;
 
     /// Every log that has at least one frame.
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, ReadError>>;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use taffrail_domain::instance::TokenRevoked;
 use taffrail_domain::{Context, Draft, Face};
 use taffrail_journal::{
-    AppendError, BoxFuture, Frame, Health, MemoryJournal, Position, ReadError, Recorded, Unsealed,
+    AppendError, BoxFuture, Frame, Health, MemoryJournal, Position, Proof, ReadError, Recorded, Unsealed,
 };
 
 use super::*;
@@ -163,6 +163,10 @@ impl Journal for Door {
 
     fn position(&self, log: LogId) -> Position {
         Journal::position(&self.inside, log)
+    }
+
+    fn prove(&self, log: LogId, all: bool) -> BoxFuture<'_, Result<Proof, ReadError>> {
+        self.inside.prove(log, all)
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, ReadError>> {

@@ -13,7 +13,9 @@ pub(crate) const FORMAT: u16 = 1;
 /// The header has a block of its own, which no later write touches.
 pub(crate) const HEADER_BLOCK: usize = 4096;
 /// Magic, number, count, length, checksum.
-pub(crate) const LEAD_BYTES: usize = 4 + 8 + 4 + 4 + 4;
+pub(crate) const LEAD_BYTES: usize = MAGIC_BYTES + 8 + 4 + 4 + 4;
+/// What a lead begins with.
+pub(crate) const MAGIC_BYTES: usize = 4;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"TAFFRAIL";
 const HEADER_BYTES: usize = 8 + 2 + 16 + 8 + 8 + 32;
@@ -110,12 +112,19 @@ impl Lead {
     /// The lead's bytes for a body with this CRC-32C.
     pub(crate) fn bytes(&self, store: &StoreId, segment: u64, body_crc: u32) -> [u8; LEAD_BYTES] {
         let mut bytes = [0; LEAD_BYTES];
-        bytes[..4].copy_from_slice(&self.kind.magic().to_be_bytes());
-        bytes[4..12].copy_from_slice(&self.number.to_be_bytes());
+        bytes[..12].copy_from_slice(&Self::name(self.kind, self.number));
         bytes[12..16].copy_from_slice(&self.count.to_be_bytes());
         bytes[16..20].copy_from_slice(&self.len.to_be_bytes());
         let checksum = checksum(body_crc, store, segment, &bytes[..20]);
         bytes[20..].copy_from_slice(&checksum.to_be_bytes());
+        bytes
+    }
+
+    /// What the lead of this group or seal begins with.
+    pub(crate) fn name(kind: Kind, number: u64) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..MAGIC_BYTES].copy_from_slice(&kind.magic().to_be_bytes());
+        bytes[MAGIC_BYTES..].copy_from_slice(&number.to_be_bytes());
         bytes
     }
 

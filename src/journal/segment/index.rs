@@ -43,6 +43,17 @@ impl Held {
     }
 }
 
+/// A segment in which frames of a log stand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Holder {
+    pub(crate) segment: u64,
+    pub(crate) first_group: u64,
+    pub(crate) last_group: u64,
+    /// The last offset of the log in it.
+    pub(crate) last: u64,
+    pub(crate) sealed: bool,
+}
+
 /// All segments of a journal.
 #[derive(Debug)]
 pub(crate) struct Index {
@@ -65,6 +76,17 @@ impl Index {
     /// The segment that holds a group, and what is known of it.
     pub(crate) fn of_group(&self, group: u64) -> Option<(u64, Held)> {
         self.find(|held| held.first_group <= group && group <= held.last_group)
+    }
+
+    /// The segments that hold frames of a log up to `head`, ascending.
+    pub(crate) fn holders(&self, log: LogId, head: u64) -> Vec<Holder> {
+        let segments = self.segments.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let holder = |(segment, held): (&u64, &Held)| {
+            let (first, last) = *held.ranges.get(&log)?;
+            let Held { first_group, last_group, sealed, .. } = *held;
+            (first <= head).then_some(Holder { segment: *segment, first_group, last_group, last, sealed })
+        };
+        segments.iter().filter_map(holder).collect()
     }
 
     /// Bytes of the segments that hold anything behind this group.

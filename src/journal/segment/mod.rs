@@ -17,8 +17,10 @@ mod index;
 mod open;
 mod options;
 mod pipe;
+mod prove;
 mod reader;
 mod recover;
+mod remains;
 mod requests;
 mod room;
 mod scrub;
@@ -44,7 +46,7 @@ pub use verify::{Verified, VerifyError, verify};
 use crate::seal::sealed_len;
 use crate::{
     AppendError, BATCH_BYTES_MAX, BATCH_FRAMES_MAX, BoxFuture, Frame, Health, Journal, LogId, Position,
-    ReadError, Recorded, Unsealed,
+    Proof, ReadError, Recorded, Unsealed,
 };
 use committer::Committer;
 use feed::Order;
@@ -249,6 +251,10 @@ impl Journal for SegmentJournal {
 
     fn position(&self, log: LogId) -> Position {
         self.shared.position(log)
+    }
+
+    fn prove(&self, log: LogId, all: bool) -> BoxFuture<'_, Result<Proof, ReadError>> {
+        Box::pin(prove::prove(&self.shared, log, all))
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, ReadError>> {

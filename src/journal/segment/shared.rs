@@ -14,6 +14,7 @@ use super::hash::Map;
 use super::index::Index;
 use super::options::Options;
 use super::pipe::Waiting;
+use super::prove::Memory;
 use super::requests::Requests;
 use super::room::Room;
 use super::shelf::Shelf;
@@ -52,6 +53,8 @@ pub(crate) struct Shared {
     pub(crate) index: Index,
     /// Turns for reading whole segments.
     pub(crate) segment_readers: Arc<Semaphore>,
+    /// What was proven of sealed segments. Whoever walks over a log holds it: one at a time.
+    pub(crate) proven: Arc<tokio::sync::Mutex<Memory>>,
     pub(crate) feed: Feed,
     pub(crate) room: Arc<Room>,
     pub(crate) shelf: Option<Arc<Shelf>>,
@@ -103,6 +106,7 @@ impl Shared {
             folder,
             store,
             index,
+            proven: Arc::default(),
             segment_readers: Arc::new(Semaphore::new(SEGMENT_READERS)),
             shelf,
             shelf_missing,

@@ -54,7 +54,11 @@ pub(crate) struct Groups<'a> {
 
 impl<'a> Groups<'a> {
     pub(crate) fn new(bytes: &'a [u8], store: &'a StoreId, segment: u64) -> Self {
-        Self { bytes, store, segment, at: HEADER_BLOCK }
+        Self::from(bytes, store, segment, HEADER_BLOCK)
+    }
+
+    pub(crate) fn from(bytes: &'a [u8], store: &'a StoreId, segment: u64, at: usize) -> Self {
+        Self { bytes, store, segment, at }
     }
 }
 
@@ -224,7 +228,7 @@ impl Survey {
         let mut survey = Self { clean_end: true, ..Self::default() };
         let mut at = HEADER_BLOCK;
         loop {
-            let mut groups = Groups { bytes, store, segment, at };
+            let mut groups = Groups::from(bytes, store, segment, at);
             for (lead, range, body) in groups.by_ref() {
                 match lead.kind {
                     Kind::Group => drop(survey.groups.entry(lead.number).or_insert(range)),
@@ -257,13 +261,13 @@ impl Survey {
 }
 
 /// Where the first bytes of a group or seal stand next: both begin with `TF`.
-fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn next_magic(bytes: &[u8], from: usize) -> Option<usize> {
     let rest = bytes.get(from..)?;
     rest.windows(4).position(|window| window == b"TFGR" || window == b"TFSL").map(|found| from + found)
 }
 
 /// Whether there is nothing but zeros: most of a segment that is being filled.
-fn is_zero(bytes: &[u8]) -> bool {
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
     // Comparing blocks is memcmp, also where nothing is optimised.
     const ZEROS: [u8; 4_096] = [0; 4_096];
     bytes.chunks(ZEROS.len()).all(|block| *block == ZEROS[..block.len()])

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use taffrail_journal::{
-    AppendError, BoxFuture, Frame, Health, Journal, LogId, MemoryJournal, Position, ReadError, Recorded,
-    Unsealed,
+    AppendError, BoxFuture, Frame, Health, Journal, LogId, MemoryJournal, Position, Proof, ReadError,
+    Recorded, Unsealed,
 };
 use tokio::sync::watch;
 
@@ -59,6 +59,10 @@ impl Journal for Watched {
 
     fn position(&self, log: LogId) -> Position {
         self.journal.position(log)
+    }
+
+    fn prove(&self, log: LogId, all: bool) -> BoxFuture<'_, Result<Proof, ReadError>> {
+        self.journal.prove(log, all)
     }
 
     fn logs(&self) -> BoxFuture<'_, Result<Vec<LogId>, ReadError>> {

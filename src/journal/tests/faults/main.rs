@@ -6,8 +6,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod place;
+mod surgery;
 
 mod damage;
 mod disk;
+mod proof;
+mod proof_of_flips;
 mod shelf;
 mod tails;
