@@ -7,15 +7,15 @@ use taffrail_domain::mission::{Mission, MissionEvent, Status};
 use taffrail_domain::roster::RosterEvent;
 use taffrail_domain::{CheckpointId, CrewId, Entry, Event, MissionId, Offset, Workspace};
 
+use crate::births::Births;
+
 /// One list: of a crew or of the whole workspace, of one status or of any.
 type Shelf = (Option<CrewId>, Option<Status>);
 
 /// Missions and checkpoints by creation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Board {
-    missions: OrdSet<(Shelf, Offset)>,
-    /// How long each list is.
-    lengths: OrdMap<Shelf, usize>,
+    missions: OrdMap<Shelf, Births>,
     births: OrdMap<Offset, MissionId>,
     checkpoints: OrdSet<(MissionId, Offset)>,
     checkpoint_births: OrdMap<Offset, CheckpointId>,
@@ -31,22 +31,21 @@ impl Board {
         self.page(crew, status, 0)
     }
 
-    /// The same without the first `skip`, which cost a step each and no lookup.
+    /// The same without the first `skip`; however many they are, it costs next to nothing.
     pub fn page<'a>(
         &'a self,
         crew: Option<&CrewId>,
         status: Option<Status>,
         skip: usize,
     ) -> impl Iterator<Item = &'a MissionId> + 'a {
-        let shelf: Shelf = (crew.cloned(), status);
-        let range = (shelf.clone(), Offset(0))..=(shelf, Offset(u64::MAX));
-        self.missions.range(range).rev().skip(skip).filter_map(|(_, born)| self.births.get(born))
+        let births = self.missions.get(&(crew.cloned(), status)).into_iter();
+        births.flat_map(move |births| births.newest(skip)).filter_map(|born| self.births.get(&born))
     }
 
     /// How many missions a list has.
     #[must_use]
     pub fn count(&self, crew: Option<&CrewId>, status: Option<Status>) -> usize {
-        self.lengths.get(&(crew.cloned(), status)).copied().unwrap_or(0)
+        self.missions.get(&(crew.cloned(), status)).map_or(0, Births::len)
     }
 
     /// Checkpoints of a mission, newest first.
@@ -111,19 +110,15 @@ impl Board {
     }
 
     fn put(&mut self, shelf: Shelf, born: Offset) {
-        if self.missions.insert((shelf.clone(), born)).is_none() {
-            *self.lengths.entry(shelf).or_insert(0) += 1;
-        }
+        self.missions.entry(shelf).or_default().insert(born);
     }
 
     fn take(&mut self, shelf: Shelf, born: Offset) {
-        if self.missions.remove(&(shelf.clone(), born)).is_none() {
-            return;
-        }
-        match self.lengths.get_mut(&shelf) {
-            Some(length) if *length > 1 => *length -= 1,
+        let Some(births) = self.missions.get_mut(&shelf) else { return };
+        births.remove(born);
+        if births.len() == 0 {
             // Lists of crews that are gone leave nothing behind.
-            _ => drop(self.lengths.remove(&shelf)),
+            self.missions.remove(&shelf);
         }
     }
 

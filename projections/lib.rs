@@ -3,6 +3,7 @@
 //! A fold over entries and nothing else: no I/O, no clock, no bytes. The same entries give the same
 //! world on every node, so a world can be thrown away and folded again at any time.
 
+mod births;
 mod board;
 mod instance;
 mod metrics;

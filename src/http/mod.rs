@@ -36,6 +36,7 @@ mod tasks;
 mod time;
 mod tokens;
 mod unset;
+mod verify;
 mod workspaces;
 
 use std::sync::Arc;
@@ -147,6 +148,7 @@ fn history(api: Api) -> Api {
         .get("/api/v1/journal/lookup", lookup::look_up)
         .get("/api/v1/journal/{entryId}", journal::get_entry)
         .post("/api/v1/journal/{entryId}/priority", markers::set_priority)
+        .get("/api/v1/admin/journal/verify", verify::verify_journal)
 }
 
 async fn no_such_route() -> Problem {

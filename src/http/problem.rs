@@ -89,6 +89,11 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
+    /// 500 with a text that a page names; the cause is in the log all the same.
+    pub(super) fn failed(code: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, code, detail)
+    }
+
     /// 500; the cause is in the log, never in the answer.
     pub(super) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal server error")
