@@ -5,9 +5,14 @@
 //! the bare handler reads the body and answers the bytes that Taffrail answered. Rounds take turns.
 //! Targets: reads 0.6 of it, durable writes 0.25 at 64 clients and 0.4 at 256.
 //!
-//! `cargo bench --bench http` — medians of the rounds; ratio is Taffrail over bare.
+//! `cargo bench --bench http [-- NAME]` — medians of the rounds; ratio is Taffrail over bare. `NAME` picks
+//! the rows whose name holds it.
 
 mod kit;
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +24,7 @@ use axum::routing::any;
 use kit::load::{self, Client, Rate};
 use serde_json::{Value, json};
 use taffrail::boot::{Options, Taffrail};
+use taffrail::http;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -35,11 +41,19 @@ fn null() -> std::fs::File {
 
 fn main() {
     // As `taffrail serve` logs by default, a system call a line; only the terminal is left out.
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::new("info")).with_writer(null).init();
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new("info")).with_ansi(false);
+    log.with_target(false).with_writer(std::sync::Mutex::new(null())).init();
     let server = Runtime::new().expect("a runtime");
-    println!("{:>34} {:>10} {:>10} {:>6}  p50/p99 us", "", "taffrail/s", "bare/s", "ratio");
+    println!("{:>34} {:>10} {:>10} {:>6}  cpu us/answer, p50/p99 us", "", "taffrail/s", "bare/s", "ratio");
     beside_a_bare_handler(&server);
-    lists_that_grow(&server);
+    if is_picked("page of missions") {
+        lists_that_grow(&server);
+    }
+}
+
+fn is_picked(name: &str) -> bool {
+    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    wanted.is_none_or(|wanted| name.contains(&wanted))
 }
 
 /// An instance on the disk under test, served over TCP as the program serves it.
@@ -56,8 +70,7 @@ impl Instance {
         let app = Taffrail::open(Options::new(data.path())).await.expect("opens");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
-        let router = taffrail::http::router(Arc::clone(&app));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(http::serve(listener, http::service(Arc::clone(&app)), std::future::pending()));
         Self { app, address, token: String::new(), workspace: String::new(), _data: data }
     }
 
@@ -166,6 +179,9 @@ fn beside_a_bare_handler(server: &Runtime) {
 
 /// Rounds in turn, and their medians.
 fn compare(server: &Runtime, instance: &Instance, name: &str, target: f64, clients: Vec<Vec<Vec<u8>>>) {
+    if !is_picked(name) {
+        return;
+    }
     let first = clients[0][0].clone();
     let answer = server.block_on(async { Client::connect(instance.address).await.ask(&first).await });
     let bare = server.block_on(bare(answer));
@@ -178,8 +194,8 @@ fn compare(server: &Runtime, instance: &Instance, name: &str, target: f64, clien
     let (ours, theirs) = (load::median(ours), load::median(theirs));
     let ratio = ours.per_second / theirs.per_second;
     println!(
-        "{name:>34} {:>10.0} {:>10.0} {ratio:>6.2}  {}/{} (target {target})",
-        ours.per_second, theirs.per_second, ours.p50_us, ours.p99_us
+        "{name:>34} {:>10.0} {:>10.0} {ratio:>6.2}  {:>5.1}/{:<5.1} {}/{} (target {target})",
+        ours.per_second, theirs.per_second, ours.cpu_us, theirs.cpu_us, ours.p50_us, ours.p99_us
     );
 }
 

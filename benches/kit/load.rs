@@ -16,6 +16,8 @@ pub(crate) struct Rate {
     pub(crate) per_second: f64,
     pub(crate) p50_us: u64,
     pub(crate) p99_us: u64,
+    /// What an answer cost the server, in microseconds of processor time: tells the same on a busy machine.
+    pub(crate) cpu_us: f64,
 }
 
 /// One connection.
@@ -73,34 +75,53 @@ fn content_length(head: &[u8]) -> usize {
 /// One connection per list of requests, which it sends in turn for as long as a round takes.
 pub(crate) fn round(address: SocketAddr, clients: &[Vec<Vec<u8>>]) -> Rate {
     let clients = clients.to_vec();
+    let before = cpu_ns("/proc/self/task");
     // A thread of its own: the server's runtime has its threads for itself.
     let generator = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(all(address, clients))
     });
-    generator.join().expect("the generator works")
+    let (rate, answers) = generator.join().expect("the generator works");
+    // The generator's thread has ended, so its share is in neither sum.
+    let server_ns = cpu_ns("/proc/self/task").saturating_sub(before);
+    Rate { cpu_us: server_ns as f64 / 1_000.0 / answers as f64, ..rate }
 }
 
-async fn all(address: SocketAddr, clients: Vec<Vec<Vec<u8>>>) -> Rate {
+/// Processor time of every living thread.
+fn cpu_ns(tasks: &str) -> u64 {
+    let threads = std::fs::read_dir(tasks).expect("a process has threads");
+    threads.flatten().map(|thread| spent_ns(&thread.path().join("schedstat").to_string_lossy())).sum()
+}
+
+fn spent_ns(schedstat: &str) -> u64 {
+    let text = std::fs::read_to_string(schedstat).unwrap_or_default();
+    text.split(' ').next().and_then(|spent| spent.parse().ok()).unwrap_or(0)
+}
+
+async fn all(address: SocketAddr, clients: Vec<Vec<Vec<u8>>>) -> (Rate, usize) {
     let begins = Instant::now() + WARM_UP;
     let lanes: Vec<_> =
         clients.into_iter().map(|requests| tokio::spawn(lane(address, requests, begins))).collect();
-    let mut took = vec![];
+    let (mut took, mut answers) = (vec![], 0);
     for lane in lanes {
-        took.extend(lane.await.expect("a lane works"));
+        let (lane, all) = lane.await.expect("a lane works");
+        took.extend(lane);
+        answers += all;
     }
     took.sort_unstable();
     let at = |share: usize| took.get(took.len() * share / 100).copied().unwrap_or(0);
-    Rate { per_second: took.len() as f64 / ROUND.as_secs_f64(), p50_us: at(50), p99_us: at(99) }
+    let per_second = took.len() as f64 / ROUND.as_secs_f64();
+    (Rate { per_second, p50_us: at(50), p99_us: at(99), cpu_us: 0.0 }, answers)
 }
 
-/// Microseconds that each answer took.
-async fn lane(address: SocketAddr, requests: Vec<Vec<u8>>, begins: Instant) -> Vec<u64> {
+/// Microseconds that each answer of the round took, and how many answers there were in all.
+async fn lane(address: SocketAddr, requests: Vec<Vec<u8>>, begins: Instant) -> (Vec<u64>, usize) {
     let mut client = Client::connect(address).await;
-    let mut took = vec![];
+    let (mut took, mut answers) = (vec![], 0);
     for request in requests.iter().cycle() {
         let asked = Instant::now();
         client.exchange(request).await;
+        answers += 1;
         let answered = Instant::now();
         if answered > begins + ROUND {
             break;
@@ -109,7 +130,7 @@ async fn lane(address: SocketAddr, requests: Vec<Vec<u8>>, begins: Instant) -> V
             took.push(u64::try_from((answered - asked).as_micros()).unwrap_or(u64::MAX));
         }
     }
-    took
+    (took, answers)
 }
 
 /// The round in the middle.

@@ -1,8 +1,6 @@
 //! `taffrail serve`
 
-use std::future::IntoFuture;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,7 +90,7 @@ async fn run(arguments: Serve) -> Result<(), ServeError> {
 /// The task that accepts and answers requests.
 struct Server {
     stop: watch::Sender<bool>,
-    task: JoinHandle<io::Result<()>>,
+    task: JoinHandle<()>,
 }
 
 impl Server {
@@ -102,17 +100,15 @@ impl Server {
             // A sender that is gone says the same.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
-        let router = http::router(Arc::clone(app)).into_make_service_with_connect_info::<SocketAddr>();
-        let server = axum::serve(listener, router).with_graceful_shutdown(until);
-        Self { stop, task: tokio::spawn(server.into_future()) }
+        let server = http::serve(listener, http::service(Arc::clone(app)), until);
+        Self { stop, task: tokio::spawn(server) }
     }
 
     /// Accepts no more, and lets requests under way end, at most for `patience`.
     async fn stop(mut self, patience: Duration) {
         self.stop.send_replace(true);
         match tokio::time::timeout(patience, &mut self.task).await {
-            Ok(Ok(Ok(()))) => {}
-            Ok(Ok(Err(error))) => tracing::error!(%error, "the server ended badly"),
+            Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the server ended badly"),
             Err(_) => {
                 tracing::warn!("requests that took too long were cut off");

@@ -72,7 +72,7 @@ pub struct Workspace {
     /// Live checkpoints of forks, by the checkpoint forked from.
     pub forks: OrdSet<(CheckpointId, CheckpointId)>,
     /// Where each mission's entries stand; stays when the mission goes, the journal does too.
-    pub histories: OrdMap<MissionId, History>,
+    pub histories: OrdMap<MissionId, Arc<History>>,
     /// Markers of the entries that ever got one.
     pub markers: OrdMap<Offset, Marker>,
 }
@@ -165,10 +165,10 @@ impl Workspace {
 
     fn history_mut(&mut self, mission: &str) -> &mut History {
         if !self.histories.contains_key(mission) {
-            self.histories.insert(mission.into(), History::default());
+            self.histories.insert(mission.into(), Arc::default());
         }
         // The line before put it there.
-        self.histories.get_mut(mission).expect("inserted above")
+        Arc::make_mut(self.histories.get_mut(mission).expect("inserted above"))
     }
 
     fn apply_mission(&mut self, event: &MissionEvent, entry: &Entry) {

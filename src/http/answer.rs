@@ -35,9 +35,14 @@ pub(super) fn first_entry<W>(done: &Executed<W>) -> Result<&Entry, Problem> {
     done.entries.first().ok_or_else(Problem::internal)
 }
 
+/// As much as most answers have: growing towards it step by step would copy each several times.
+const BODY_BYTES: usize = 8 << 10;
+
 /// A view as JSON. Views are structs of texts and numbers, which always have a JSON form.
 fn rendered<T: Serialize>(view: &T) -> Vec<u8> {
-    serde_json::to_vec(view).unwrap_or_default()
+    let mut body = Vec::with_capacity(BODY_BYTES);
+    let written = serde_json::to_writer(&mut body, view);
+    written.map(|()| body).unwrap_or_default()
 }
 
 /// An answer of a route that may also refuse in a way that its parts do not tell.

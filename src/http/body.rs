@@ -1,12 +1,13 @@
 //! What a write sent: its body, read once, and the name it may be repeated under.
 
+use std::error::Error;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request as HttpRequest};
 use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use http_body_util::LengthLimitError;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -16,6 +17,7 @@ use taffrail_journal::Request;
 use super::App;
 use super::contract::{Asks, Operation, Schemas};
 use super::idempotency::Key;
+use super::pipeline::BODY_BYTES_MAX;
 use super::problem::Problem;
 
 /// How long a body may take to arrive (`platform.md` 9.1, row 13).
@@ -44,19 +46,20 @@ pub(super) struct Ignored;
 impl<B> FromRequest<App> for Sent<B> {
     type Rejection = Problem;
 
-    async fn from_request(request: HttpRequest, app: &App) -> Result<Self, Problem> {
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let headers = request.headers().clone();
-        let arrived = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, app)).await;
-        let body = arrived.map_err(|_| Problem::too_slow())?.map_err(|rejection| {
-            match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::too_large(),
-                _ => Problem::invalid("body_unreadable", "Request body could not be read"),
-            }
-        })?;
-        let key = Key::of(&headers, &method, &path, &body)?;
+    async fn from_request(request: HttpRequest, _: &App) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let arrived = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, BODY_BYTES_MAX)).await;
+        let body = arrived.map_err(|_| Problem::too_slow())?.map_err(|error| unreadable(&error))?;
+        let key = Key::of(&parts, &body)?;
         Ok(Self { body, key, form: PhantomData })
     }
+}
+
+fn unreadable(error: &axum::Error) -> Problem {
+    if error.source().is_some_and(|source| source.is::<LengthLimitError>()) {
+        return Problem::too_large();
+    }
+    Problem::invalid("body_unreadable", "Request body could not be read")
 }
 
 impl<B> Sent<B> {

@@ -5,7 +5,7 @@
 //! name with another wish is refused. The query stays out, since it only names the workspace, which
 //! has a journal of its own.
 
-use axum::http::{HeaderMap, Method};
+use axum::http::request::Parts;
 use sha2::{Digest, Sha256};
 use taffrail_journal::Request;
 
@@ -25,13 +25,8 @@ impl Key {
     ///
     /// # Errors
     /// 400 unless it is 1 to 255 visible ASCII characters.
-    pub(super) fn of(
-        headers: &HeaderMap,
-        method: &Method,
-        path: &str,
-        body: &[u8],
-    ) -> Result<Option<Self>, Problem> {
-        let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    pub(super) fn of(request: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
+        let Some(value) = request.headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
         let visible = |key: &&str| {
             (1..=KEY_BYTES_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
         };
@@ -42,9 +37,9 @@ impl Key {
             )
         })?;
         let digest = Sha256::new()
-            .chain_update(method.as_str())
+            .chain_update(request.method.as_str())
             .chain_update([0])
-            .chain_update(path)
+            .chain_update(request.uri.path())
             .chain_update([0])
             .chain_update(body)
             .finalize();

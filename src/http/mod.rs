@@ -29,6 +29,7 @@ mod pipeline;
 mod problem;
 mod query;
 mod repeat;
+mod serve;
 mod state;
 mod success;
 mod tag;
@@ -41,29 +42,24 @@ mod workspaces;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 
 use crate::boot::Taffrail;
 use contract::Api;
-use pipeline::BODY_BYTES_MAX;
 use problem::Problem;
 
 pub use openapi::document as openapi;
+pub use pipeline::Pipeline;
+pub use serve::serve;
 
 /// What every handler is given: the running instance.
 type App = Arc<Taffrail>;
 
 /// The whole API over one running instance, pipeline included.
-pub fn router(app: Arc<Taffrail>) -> Router {
+pub fn service(app: Arc<Taffrail>) -> Pipeline {
     health::begin();
     let (routes, _) = api().finish();
-    let routes = routes
-        .with_state(app)
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    let routes = routes.with_state(app).fallback(no_such_route).method_not_allowed_fallback(wrong_method);
     pipeline::around(routes)
 }
 

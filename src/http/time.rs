@@ -3,6 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use jiff::fmt::temporal::DateTimePrinter;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use taffrail_domain::Time;
@@ -15,29 +16,59 @@ pub(super) struct Seconds(pub(super) Time);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Millis(pub(super) Time);
 
-impl fmt::Display for Seconds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.0}", timestamp(self.0))
+const SECONDS: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+const MILLIS: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+/// `9999-12-31T23:59:59.999Z` has no more.
+const TEXT_BYTES: usize = 24;
+
+/// A time's text, where it costs no allocation: an answer has dozens.
+struct Text {
+    letters: [u8; TEXT_BYTES],
+    len: usize,
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.letters[..self.len]).unwrap_or_default()
     }
 }
 
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.3}", timestamp(self.0))
+impl jiff::fmt::Write for Text {
+    fn write_str(&mut self, part: &str) -> Result<(), jiff::Error> {
+        let end = self.len + part.len();
+        if let Some(room) = self.letters.get_mut(self.len..end) {
+            room.copy_from_slice(part.as_bytes());
+            self.len = end;
+        }
+        Ok(())
     }
 }
 
-impl Serialize for Seconds {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
+macro_rules! printed {
+    ($($name:ident by $printer:ident,)*) => {$(
+        impl $name {
+            fn text(self) -> Text {
+                let mut text = Text { letters: [0; TEXT_BYTES], len: 0 };
+                // Every time has a text that fits.
+                let _ = $printer.print_timestamp(&timestamp(self.0), &mut text);
+                text
+            }
+        }
 
-impl Serialize for Millis {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.text().as_str())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.text().as_str())
+            }
+        }
+    )*};
 }
+printed! { Seconds by SECONDS, Millis by MILLIS, }
 
 macro_rules! date_time {
     ($($name:ident)*) => {$(

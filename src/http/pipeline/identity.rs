@@ -4,54 +4,85 @@ use std::time::Instant;
 
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use axum::response::Response;
-use tracing::Instrument;
+use tracing::Span;
 use ulid::Ulid;
 
 use super::conditional;
 use crate::http::page;
 use crate::http::problem::Problem;
 
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_BYTES_MAX: usize = 64;
 const JSON: &str = "application/json";
 const PROBLEM_JSON: &str = "application/problem+json";
 
-/// Names the request, runs it in a span of that name, writes its problem out, and logs it once.
-pub(super) async fn identify(request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let request_id = request_id(request.headers());
-    let problem_type = if names_problem_json(request.headers()) { PROBLEM_JSON } else { JSON };
-    let method = request.method().clone();
-    let uri = request.uri().clone();
-    let known = request.headers().contains_key(IF_NONE_MATCH).then(|| request.headers().clone());
-    let span = tracing::info_span!("request", request.id = %request_id);
+/// What must be known of a request when its answer is there.
+pub(super) struct Named {
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    request_id: HeaderValue,
+    problem_type: &'static str,
+    /// The headers of a read that has something already.
+    known: Option<HeaderMap>,
+    span: Span,
+}
 
-    let mut response = next.run(request).instrument(span.clone()).await;
-    if let Some(problem) = problem_of(&mut response) {
-        problem.write_into(&mut response, uri.path(), &request_id, problem_type);
+impl Named {
+    pub(super) fn of(request: &Request) -> Self {
+        let headers = request.headers();
+        let request_id = request_id(headers);
+        let span = tracing::info_span!("request", request.id = text(&request_id));
+        Self {
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            request_id,
+            problem_type: if names_problem_json(headers) { PROBLEM_JSON } else { JSON },
+            known: headers.contains_key(IF_NONE_MATCH).then(|| headers.clone()),
+            span,
+        }
     }
-    page::write_headers(&mut response, &uri);
-    if let Some(known) = known {
-        conditional::answer(&method, &known, &mut response);
+
+    /// The span of its log lines.
+    pub(super) fn span(&self) -> Span {
+        self.span.clone()
     }
-    // Both sources of an id are visible ASCII.
-    if let Ok(value) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+
+    /// Writes its problem out, and what else only the outside knows, and logs it once.
+    pub(super) fn finish(self, response: &mut Response) {
+        let path = self.uri.path();
+        if let Some(problem) = problem_of(response) {
+            problem.write_into(response, path, text(&self.request_id), self.problem_type);
+        }
+        page::write_headers(response, &self.uri);
+        if let Some(known) = &self.known {
+            conditional::answer(&self.method, known, response);
+        }
+        let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.span.in_scope(|| {
+            let status = response.status().as_u16();
+            tracing::info!(method = self.method.as_str(), path, status, elapsed_ms, "answered");
+        });
+        response.headers_mut().insert(REQUEST_ID, self.request_id);
     }
-    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    span.in_scope(|| {
-        tracing::info!(%method, path = uri.path(), status = response.status().as_u16(), elapsed_ms, "answered");
-    });
-    response
+}
+
+/// Ids are visible ASCII.
+fn text(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
 }
 
 /// The caller's own id if it is one (`platform.md` 9.1, row 12), else a fresh one.
-fn request_id(headers: &HeaderMap) -> String {
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    given.filter(|id| is_request_id(id)).map_or_else(|| Ulid::generate().to_string(), str::to_owned)
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let given = headers.get(REQUEST_ID).filter(|value| value.to_str().is_ok_and(is_request_id));
+    given.cloned().unwrap_or_else(|| {
+        let mut letters = [0; ulid::ULID_LEN];
+        let fresh = Ulid::generate().array_to_str(&mut letters);
+        HeaderValue::from_str(fresh).unwrap_or(HeaderValue::from_static("none"))
+    })
 }
 
 fn is_request_id(text: &str) -> bool {

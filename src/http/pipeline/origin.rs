@@ -3,20 +3,17 @@
 use axum::extract::Request;
 use axum::http::header::{HOST, ORIGIN, REFERER};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use crate::http::problem::Problem;
 
-pub(super) async fn check(request: Request, next: Next) -> Response {
+pub(super) fn check(request: &Request) -> Result<(), Problem> {
     let writes = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
-    if writes && request.uri().path().starts_with("/api/") && !is_our_own(&request) {
+    if writes && request.uri().path().starts_with("/api/") && !is_our_own(request) {
         let detail = "request origin not allowed";
-        return Problem::new(StatusCode::FORBIDDEN, "origin_rejected", detail)
-            .challenging("origin_rejected")
-            .into_response();
+        let problem = Problem::new(StatusCode::FORBIDDEN, "origin_rejected", detail);
+        return Err(problem.challenging("origin_rejected"));
     }
-    next.run(request).await
+    Ok(())
 }
 
 /// Programs name no origin; a page must come from where the API itself is.

@@ -4,27 +4,26 @@
 use axum::extract::Request;
 use axum::http::Uri;
 use axum::http::uri::PathAndQuery;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use crate::http::problem::Problem;
 
 /// The replacement character. No id or slug holds it, so the route gives its own answer to an unknown one.
 const UNREADABLE: &str = "%EF%BF%BD";
 
-pub(super) async fn clean(mut request: Request, next: Next) -> Response {
+pub(super) fn clean(mut request: Request) -> Result<Request, Problem> {
     if request.uri().path().split('/').any(climbs) {
-        return Problem::invalid("path_climbs", "Bad Request").into_response();
+        return Err(Problem::invalid("path_climbs", "Bad Request"));
     }
     if let Some(uri) = tidied(request.uri()) {
         *request.uri_mut() = uri;
     }
-    next.run(request).await
+    Ok(request)
 }
 
 /// `..`, written plainly or percent-encoded.
 fn climbs(segment: &str) -> bool {
-    segment.to_ascii_lowercase().replace("%2e", ".") == ".."
+    // The shortest and the longest way to write it.
+    (2..=6).contains(&segment.len()) && segment.to_ascii_lowercase().replace("%2e", ".") == ".."
 }
 
 /// The path without doubled slashes at its front (a base address that ends in `/` makes `//api/…`, and a

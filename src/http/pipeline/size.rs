@@ -4,8 +4,6 @@
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_LENGTH;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
 use super::BODY_BYTES_MAX;
 use crate::http::problem::Problem;
@@ -13,16 +11,15 @@ use crate::http::problem::Problem;
 /// Longest address (`platform.md` 9.1, row 13).
 const URI_BYTES_MAX: usize = 8 << 10;
 
-pub(super) async fn check(request: Request, next: Next) -> Response {
+pub(super) fn check(request: &Request) -> Result<(), Problem> {
     let address = request.uri().path_and_query().map_or(0, |address| address.as_str().len());
     if address > URI_BYTES_MAX {
-        return Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Request address too long")
-            .into_response();
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "uri_too_long", "Request address too long"));
     }
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let announced = announced.and_then(|digits| digits.parse::<u64>().ok());
     if announced.is_some_and(|bytes| bytes > BODY_BYTES_MAX as u64) {
-        return Problem::too_large().into_response();
+        return Err(Problem::too_large());
     }
-    next.run(request).await
+    Ok(())
 }

@@ -22,8 +22,8 @@ async fn a_full_disk_refuses_every_write_whole_and_serves_again_with_the_room() 
     let app = open(&data, Arc::clone(&free)).await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = http::router(Arc::clone(&app)).into_make_service_with_connect_info::<std::net::SocketAddr>();
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let service = http::service(Arc::clone(&app));
+    let serving = tokio::spawn(http::serve(listener, service, std::future::pending()));
     let account = Client::stranger(&url).bootstrap().await;
     let client = Client::of(&url, &account);
     let (crew, lead) = client.crew("full").await;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 use taffrail::boot::{Options, Session, Taffrail};
+use taffrail::http::Pipeline;
 use taffrail::vault::Profile;
 use taffrail::writer::Wish;
 use taffrail_domain::instance::{InstanceCommand, NewUser, NewWorkspace, TokenDraft};
@@ -20,7 +20,7 @@ use super::contract;
 
 /// An instance after bootstrap; requests go as its owner, in its workspace, unless told otherwise.
 pub(super) struct Server {
-    router: Router,
+    service: Pipeline,
     pub(super) app: Arc<Taffrail>,
     pub(super) workspace: String,
     pub(super) owner: String,
@@ -117,7 +117,7 @@ impl Asking<'_> {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(self.body)).unwrap();
-        let response = self.server.router.clone().oneshot(request).await.unwrap();
+        let response = self.server.service.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
@@ -158,19 +158,19 @@ impl Server {
     }
 
     fn around(app: Arc<Taffrail>, data: TempDir) -> Self {
-        let router = taffrail::http::router(Arc::clone(&app));
+        let service = taffrail::http::service(Arc::clone(&app));
         let nothing = String::new;
-        Self { router, app, workspace: nothing(), owner: nothing(), token: nothing(), data }
+        Self { service, app, workspace: nothing(), owner: nothing(), token: nothing(), data }
     }
 
     /// Drains it and opens it again.
     pub(super) async fn reopened(self) -> Self {
         self.app.drain().await;
-        let Self { router, app, workspace, owner, token, data } = self;
-        drop((router, app));
+        let Self { service, app, workspace, owner, token, data } = self;
+        drop((service, app));
         let app = Taffrail::open(Options::new(data.path())).await.unwrap();
-        let router = taffrail::http::router(Arc::clone(&app));
-        Self { router, app, workspace, owner, token, data }
+        let service = taffrail::http::service(Arc::clone(&app));
+        Self { service, app, workspace, owner, token, data }
     }
 
     pub(super) async fn bootstrap(&self) -> Reply {
