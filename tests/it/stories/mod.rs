@@ -3,6 +3,9 @@
 mod checkpoints;
 mod instance;
 pub(crate) mod kit;
+mod lifecycle;
+mod markers;
 mod missions;
+mod preconditions;
 mod roster;
 mod tasks;
