@@ -6,6 +6,8 @@ pub(crate) mod kit;
 mod lifecycle;
 mod markers;
 mod missions;
+mod people;
 mod preconditions;
 mod roster;
+mod settings;
 mod tasks;
