@@ -120,5 +120,5 @@ fn recount(missions: &BTreeMap<MissionId, Told>, since: u64) -> MissionMetrics {
 /// Half up, by the book: the next whole number once the remainder reaches half of the count.
 fn rounded_mean(values: &[u64]) -> u64 {
     let (sum, count) = (values.iter().sum::<u64>(), values.len() as u64);
-    if count == 0 { 0 } else { sum / count + u64::from(sum % count * 2 >= count) }
+    sum.checked_div(count).map_or(0, |whole| whole + u64::from(sum % count * 2 >= count))
 }
