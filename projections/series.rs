@@ -141,7 +141,8 @@ impl SeriesQuery {
         let since = series.buckets.first().map_or(0, |bucket| bucket.starts_at);
         let mut seen = HashSet::new();
         for (time, run, crew) in world.timeline.runs_started(Time(since)) {
-            if !seen.insert(run.to_owned()) {
+            // Without a trace nobody can tell which run it was.
+            if run.is_empty() || !seen.insert(run.to_owned()) {
                 continue;
             }
             let label = world.state.roster.crews.get(crew).map_or(UNKNOWN, |crew| &*crew.facts.name);
@@ -176,9 +177,9 @@ impl SeriesQuery {
                 living += change;
                 if living > 0.0 {
                     bucket.series.insert(key.to_owned(), living);
+                    series.series_labels.insert(key.to_owned(), key.to_owned());
                 }
             }
-            series.series_labels.insert(key.to_owned(), key.to_owned());
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use taffrail_domain::checkpoint::{
     CheckpointCreated, CheckpointDeleted, CheckpointRestored, Forked, Snapshot, SnapshotMeta,
 };
-use taffrail_domain::instance::{TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
+use taffrail_domain::instance::{InstanceEvent, TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
 use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
     MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
@@ -193,11 +193,11 @@ fn samples() -> Vec<Event> {
         .into(),
         TaskStatusChanged {
             task_id: "task1".into(),
-            from: TaskStatus::InProgress,
-            to: TaskStatus::Skipped,
-            iteration: 1,
-            reason: Reason::MissionCancelled,
-            error_message: Some("mission cancelled".into()),
+            from: TaskStatus::Failed,
+            to: TaskStatus::Pending,
+            iteration: 2,
+            reason: Reason::Restart,
+            error_message: Some("no".into()),
         }
         .into(),
         CheckpointCreated {
@@ -381,6 +381,33 @@ fn what_an_old_entry_did_not_say_is_not_invented() {
         }
         other => panic!("{other:?}"),
     }
+    match read("agent.updated") {
+        Event::Roster(RosterEvent::AgentUpdated(updated)) => {
+            let changes = updated.changes;
+            assert_eq!(changes.name, Some("Ada".into()));
+            assert!(changes.suggested_prompts.is_none() && changes.ask_forms.is_none());
+            assert!(changes.schedule_cron.is_none() && changes.schedule_prompt.is_none());
+            assert!(changes.schedule_enabled.is_none() && changes.webhook_require_timestamp.is_none());
+        }
+        other => panic!("{other:?}"),
+    }
+    match read("instance.workspace_registered") {
+        Event::Instance(InstanceEvent::WorkspaceRegistered(registered)) => {
+            assert_eq!((&*registered.name, registered.preferred_language), ("Acme", None));
+        }
+        other => panic!("{other:?}"),
+    }
+    let (from, to, reason) = (Status::Planning, Status::InProgress, Reason::Start);
+    assert_eq!(read("mission.status_change"), MissionStatusChanged { from, to, reason }.into());
+    let skipped = TaskStatusChanged {
+        task_id: "task1".into(),
+        from: TaskStatus::InProgress,
+        to: TaskStatus::Skipped,
+        iteration: 1,
+        reason: Reason::MissionCancelled,
+        error_message: Some("mission cancelled".into()),
+    };
+    assert_eq!(read("task.status_change"), skipped.into());
 }
 
 #[test]

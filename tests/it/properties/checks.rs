@@ -1,11 +1,14 @@
 //! The properties, each a recount in the plainest way there is.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
 use taffrail_domain::checkpoint::{CheckpointEvent, Snapshot};
+use taffrail_domain::marker::MarkerEvent;
 use taffrail_domain::mission::{Mission, Status, Task, TaskStatus};
-use taffrail_domain::{AgentId, CrewId, Entry, Event, Offset, TaskId};
+use taffrail_domain::{AgentId, CrewId, Entry, Event, Offset, Priority, TaskId};
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 
 use super::history::History;
@@ -117,6 +120,7 @@ pub(crate) fn board_equals_a_recount(history: &History) -> Checked {
             expected.retain(|mission| crew.as_ref().is_none_or(|crew| mission.crew_id == *crew));
             expected.sort_by_key(|mission| std::cmp::Reverse(mission.born));
             let expected: Vec<_> = expected.into_iter().map(|mission| &mission.id).collect();
+            prop_assert_eq!(world.board.count(crew.as_ref(), status), expected.len());
             prop_assert_eq!(world.board.missions(crew.as_ref(), status).collect::<Vec<_>>(), expected);
         }
     }
@@ -186,6 +190,31 @@ fn passes(entry: &Entry, filter: &Filter) -> bool {
         && filter.before.is_none_or(|before| entry.offset < before)
         && filter.since.is_none_or(|since| entry.time >= since)
         && filter.until.is_none_or(|until| entry.time <= until)
+}
+
+pub(crate) fn priorities_are_the_last_markers(history: &History) -> Checked {
+    let world = history.world();
+    let mut last: BTreeMap<Offset, Priority> = BTreeMap::new();
+    for entry in &history.entries {
+        if let Some(Event::Marker(MarkerEvent::PriorityChanged(changed))) = &entry.event {
+            let before = last.insert(changed.target, changed.new).unwrap_or_default();
+            prop_assert_eq!(changed.previous, before);
+        }
+    }
+    let of = |offset| last.get(&offset).copied().unwrap_or_default();
+    for entry in &history.entries {
+        prop_assert_eq!(world.timeline.priority(entry.offset), of(entry.offset), "at {}", entry.offset);
+    }
+    let after = Some(history.worlds[0].head());
+    for priority in Priority::ALL {
+        let filter = Filter { priorities: vec![*priority], after, ..Filter::default() };
+        let public = history.entries.iter().filter(|entry| entry.face.is_some());
+        let offsets = public.map(|entry| entry.offset);
+        let expected: Vec<Offset> = offsets.filter(|offset| of(*offset) == *priority).collect();
+        let found = world.timeline.select(&filter, Order::OldestFirst, usize::MAX, &world.state);
+        prop_assert_eq!(found, expected, "{}", priority);
+    }
+    Ok(())
 }
 
 pub(crate) fn divergence_equals_a_recount(history: &History) -> Checked {

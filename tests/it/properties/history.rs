@@ -5,16 +5,20 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use taffrail_domain::checkpoint::{AsOf, CheckpointCommand, CheckpointDraft};
+use taffrail_domain::marker::{MarkedEntry, MarkerCommand, MarkerDraft};
 use taffrail_domain::mission::{
     Mission, MissionCommand, MissionDraft, MissionPatch, Status, TaskDraft, TaskPatch, TaskStatus,
 };
 use taffrail_domain::roster::{AgentPatch, CrewPatch, Role, RosterCommand};
 use taffrail_domain::{
-    CheckpointId, Command, Context, CrewId, Entry, MissionId, Offset, Rejection, TaskId, Time,
+    CheckpointId, Command, Context, CrewId, Entry, MissionId, Offset, Priority, Rejection, TaskId, Time,
 };
 use taffrail_projections::{WorkspaceWorld, World};
 
 use crate::stories::kit::{CREW, Counter, LEAD, LOG, OTHER_CREW, OTHER_LEAD, WORKER, member, stage};
+
+/// Between two wishes: a history lasts many seconds, the precision of the metrics.
+const STEP_MS: u64 = 707;
 
 /// A wish before it is known what there is to wish about: indexes pick from what exists.
 #[derive(Clone, Debug)]
@@ -23,6 +27,9 @@ pub(crate) enum Wish {
     PatchMission(Index, Option<Status>, bool),
     DeleteMission(Index),
     Start(Index),
+    Restart(Index),
+    Resume(Index),
+    Clone(Index),
     AddTask(Index, Vec<Index>, i64),
     PatchTask(Index, Index, Option<TaskStatus>, bool),
     Depend(Index, Index, Vec<Index>),
@@ -31,6 +38,7 @@ pub(crate) enum Wish {
     Restore(Index),
     Fork(Index),
     DeleteCheckpoint(Index),
+    SetPriority(Index, Priority),
     Promote(bool),
     RenameCrew(bool),
     DeleteCrew(bool),
@@ -46,6 +54,9 @@ pub(crate) fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
         4 => (i(), status, any::<bool>()).prop_map(|(m, s, edit)| Wish::PatchMission(m, s, edit)),
         1 => i().prop_map(Wish::DeleteMission),
         4 => i().prop_map(Wish::Start),
+        3 => i().prop_map(Wish::Restart),
+        3 => i().prop_map(Wish::Resume),
+        2 => i().prop_map(Wish::Clone),
         10 => (i(), some_of(), -2..3i64).prop_map(|(m, needs, order)| Wish::AddTask(m, needs, order)),
         16 => (i(), i(), task_status(), any::<bool>())
             .prop_map(|(m, t, s, edit)| Wish::PatchTask(m, t, s, edit)),
@@ -55,6 +66,7 @@ pub(crate) fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
         3 => i().prop_map(Wish::Restore),
         4 => i().prop_map(Wish::Fork),
         1 => i().prop_map(Wish::DeleteCheckpoint),
+        3 => (i(), prop::sample::select(Priority::ALL)).prop_map(|(e, p)| Wish::SetPriority(e, p)),
         1 => any::<bool>().prop_map(Wish::Promote),
         1 => any::<bool>().prop_map(Wish::RenameCrew),
         1 => any::<bool>().prop_map(Wish::DeleteCrew),
@@ -112,7 +124,7 @@ impl History {
     fn decide(&self, command: &Command) -> Result<Vec<Entry>, Rejection> {
         let world = self.world();
         let actor = member(Role::Owner);
-        let now = Time(world.time().0 + 7);
+        let now = Time(world.time().0 + STEP_MS);
         let next = world.head().plus(1);
         let context = Context { now, actor: &actor, log: LOG, next, mint: &self.mint };
         let drafts = world.decide(command, &context)?;
@@ -168,6 +180,18 @@ impl History {
                 let mission = self.mission(*index)?;
                 MissionCommand::Start { crew: self.crew(&mission), mission, seen: None }.into()
             }
+            Wish::Restart(index) => {
+                let mission = self.mission(*index)?;
+                MissionCommand::Restart { crew: self.crew(&mission), mission }.into()
+            }
+            Wish::Resume(index) => {
+                let mission = self.mission(*index)?;
+                MissionCommand::Resume { crew: self.crew(&mission), mission }.into()
+            }
+            Wish::Clone(index) => {
+                let mission = self.mission(*index)?;
+                MissionCommand::Clone { crew: self.crew(&mission), mission, title: None }.into()
+            }
             Wish::AddTask(index, needs, order) => {
                 let mission = self.mission(*index)?;
                 let needs = needs.iter().filter_map(|need| self.task(&mission, *need));
@@ -217,6 +241,7 @@ impl History {
             Wish::DeleteCheckpoint(index) => {
                 CheckpointCommand::Delete { checkpoint: self.checkpoint(*index)? }.into()
             }
+            Wish::SetPriority(index, priority) => self.set_priority(*index, *priority)?.into(),
             Wish::Promote(worker) => {
                 let patch = AgentPatch { agent_role: Some("LEAD".into()), ..AgentPatch::default() };
                 let agent = if *worker { WORKER } else { LEAD }.into();
@@ -239,6 +264,21 @@ impl History {
         let draft = CheckpointDraft { label: None, at: Some(self.world().entry_id(offset).to_string()) };
         let at = Some(Ok(AsOf { offset, mission: past }));
         Some(CheckpointCommand::Create { mission, draft: Ok(draft), at })
+    }
+
+    fn set_priority(&self, index: Index, priority: Priority) -> Option<MarkerCommand> {
+        let public: Vec<_> =
+            self.entries.iter().filter_map(|entry| Some((entry.offset, entry.face.as_ref()?))).collect();
+        let (offset, face) = (!public.is_empty()).then(|| public[index.index(public.len())])?;
+        let entry = MarkedEntry {
+            offset,
+            entry_type: face.entry_type.clone(),
+            crew_id: face.crew_id.clone(),
+            agent_id: face.agent_id.clone(),
+            mission_id: face.mission_id.clone(),
+        };
+        let draft = MarkerDraft { priority: Some(priority.to_string()), reason: None };
+        Some(MarkerCommand::SetPriority { entry: Some(entry), draft })
     }
 
     fn crew(&self, mission: &MissionId) -> CrewId {

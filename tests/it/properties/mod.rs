@@ -2,15 +2,17 @@
 
 mod checks;
 mod history;
+mod numbers;
 
 use proptest::prelude::*;
 
 use checks::{
     board_equals_a_recount, checkpoints_state_is_the_past, divergence_equals_a_recount, forks_equal_the_past,
-    replay_equals_live, snapshot_and_tail_equal_live, state_at_any_offset_was_live_there,
-    timeline_equals_a_scan,
+    priorities_are_the_last_markers, replay_equals_live, snapshot_and_tail_equal_live,
+    state_at_any_offset_was_live_there, timeline_equals_a_scan,
 };
 use history::{History, any_wishes};
+use numbers::metrics_equal_a_recount;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
@@ -39,6 +41,12 @@ proptest! {
         let history = History::of(&wishes);
         board_equals_a_recount(&history)?;
         timeline_equals_a_scan(&history)?;
+        priorities_are_the_last_markers(&history)?;
         divergence_equals_a_recount(&history)?;
+    }
+
+    #[test]
+    fn metrics_equal_a_recount_from_the_journal(wishes in any_wishes()) {
+        metrics_equal_a_recount(&History::of(&wishes))?;
     }
 }

@@ -42,13 +42,6 @@ fn after(world: WorkspaceWorld, command: CheckpointCommand) -> Result<Vec<Draft>
     given([]).replace_world(world).when(command).outcome
 }
 
-impl super::kit::Given {
-    fn replace_world(mut self, world: WorkspaceWorld) -> Self {
-        self.world = world;
-        self
-    }
-}
-
 fn restore() -> CheckpointCommand {
     CheckpointCommand::Restore { checkpoint: first_checkpoint() }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use taffrail_domain::mission::{
     MissionCreated, MissionEvent, MissionStatusChanged, Reason, Status, TaskCreated, TaskStatus,
-    TaskStatusChanged,
+    TaskStatusChanged, TaskUpdated,
 };
 use taffrail_domain::roster::{
     AgentCreated, AgentFacts, AgentRole, CrewCreated, CrewFacts, MemberAdded, Role, WorkspaceOpened,
@@ -112,6 +112,11 @@ pub(crate) struct Given {
 }
 
 impl Given {
+    pub(crate) fn replace_world(mut self, world: WorkspaceWorld) -> Self {
+        self.world = world;
+        self
+    }
+
     /// A manager wishes.
     pub(crate) fn when(self, command: impl Into<Command>) -> Then {
         self.when_by(&member(Role::Manager), command)
@@ -239,6 +244,22 @@ pub(crate) fn task_moved(id: &str, from: TaskStatus, to: TaskStatus) -> Draft {
 
 pub(crate) fn task_move(id: &str, from: TaskStatus, to: TaskStatus, reason: Reason) -> TaskStatusChanged {
     TaskStatusChanged { task_id: id.into(), from, to, iteration: 1, reason, error_message: None }
+}
+
+/// A change of a task that changes nothing yet.
+pub(crate) fn task_update(id: &str) -> TaskUpdated {
+    TaskUpdated {
+        task_id: id.into(),
+        title: None,
+        description: None,
+        assigned_agent_id: None,
+        depends_on: None,
+        result_summary: None,
+        error_message: None,
+        output_path: None,
+        token_count: None,
+        estimated_cost: None,
+    }
 }
 
 /// A fact about the stage's mission, with a face that names the mission.

@@ -3,6 +3,13 @@
 mod checkpoints;
 mod instance;
 pub(crate) mod kit;
+mod lifecycle;
+mod markers;
+mod metrics;
 mod missions;
+mod people;
+mod preconditions;
 mod roster;
+mod series;
+mod settings;
 mod tasks;
