@@ -1,10 +1,11 @@
 //! What a writer has decided and not yet answered.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use std::sync::Arc;
-use taffrail_domain::{Entry, Offset};
+use taffrail_domain::{Entry, Event, MissionId, Offset, Text};
 use taffrail_journal::{AppendError, BATCH_BYTES_MAX, BATCH_FRAMES_MAX, BoxFuture, Recorded, Unsealed};
 use taffrail_projections::World;
 
@@ -16,9 +17,9 @@ const MERGE_BYTES_MAX: usize = 100 << 10;
 
 /// What was decided about a wish.
 pub(super) enum Verdict<W> {
-    /// It makes these entries, none if nothing has to change, and this is the world behind them: what
-    /// joins the same batch later is no part of its answer.
-    Made(Vec<Entry>, Arc<W>),
+    /// It makes these entries, none if nothing has to change. Its answer is given the world of its batch,
+    /// or this one: what joins the batch later and is about the same must be no part of it.
+    Made(Vec<Entry>, Option<Arc<W>>),
     /// It was executed before, or is under way.
     Recorded(Recorded),
 }
@@ -31,9 +32,12 @@ pub(super) struct Held<W: World> {
 
 impl<W: World> Held<W> {
     /// Answers, once all that it was decided on is published.
-    pub(super) fn answer(self) {
+    pub(super) fn answer(self, published: &Arc<W>) {
         let reply = self.verdict.map(|verdict| match verdict {
-            Verdict::Made(entries, world) => Reply::Executed(Executed { world, entries, replayed: false }),
+            Verdict::Made(entries, world) => {
+                let world = world.unwrap_or_else(|| Arc::clone(published));
+                Reply::Executed(Executed { world, entries, replayed: false })
+            }
             Verdict::Recorded(recorded) => Reply::Recorded(recorded),
         });
         self.asked.answer(reply);
@@ -58,13 +62,41 @@ pub(super) struct Batch<W: World> {
     bytes: usize,
     /// Who waits for it.
     pub(super) held: Vec<Held<W>>,
+    /// What the answers that wait for its world are about.
+    subjects: HashSet<Text>,
     /// The world behind its last entry, once it takes no more.
     pub(super) world: Option<W>,
 }
 
 impl<W: World> Batch<W> {
     pub(super) fn new(expected: Offset, frames: Vec<Unsealed>, bytes: usize) -> Self {
-        Self { expected, frames, bytes, held: vec![], world: None }
+        Self { expected, frames, bytes, held: vec![], subjects: HashSet::new(), world: None }
+    }
+
+    /// Whether an answer that waits for this batch's world would show what these entries change. Cloning a
+    /// world costs nothing; folding on beside a clone copies every node that is touched, and most
+    /// commands of a batch are about different things.
+    pub(super) fn shows(&self, entries: &[Entry]) -> bool {
+        let is_roster = |entry: &Entry| matches!(entry.event, Some(Event::Roster(_)));
+        entries.iter().any(|entry| {
+            // Crews and agents are shown with everything.
+            is_roster(entry) || subjects_of(entry).any(|subject| self.subjects.contains(subject))
+        }) && !self.subjects.is_empty()
+    }
+
+    /// The answers so far are given this world.
+    pub(super) fn keep(&mut self, world: &Arc<W>) {
+        for held in &mut self.held {
+            if let Ok(Verdict::Made(_, kept @ None)) = &mut held.verdict {
+                *kept = Some(Arc::clone(world));
+            }
+        }
+        self.subjects.clear();
+    }
+
+    /// Notes what a further answer is about.
+    pub(super) fn note(&mut self, entries: &[Entry]) {
+        self.subjects.extend(entries.iter().flat_map(subjects_of).map(Text::from));
     }
 
     /// Whether `frames` of these `bytes` may join: one command's frames are never split.
@@ -88,6 +120,12 @@ impl<W: World> Batch<W> {
     pub(super) fn refuse(self, error: &ExecuteError) {
         self.held.into_iter().for_each(|held| held.asked.answer(Err(error.clone())));
     }
+}
+
+/// What an entry is about: its subject, and the mission that the subject belongs to.
+fn subjects_of(entry: &Entry) -> impl Iterator<Item = &str> {
+    let mission = entry.face.as_ref().and_then(|face| face.mission_id.as_ref());
+    std::iter::once(&*entry.subject).chain(mission.map(MissionId::as_str))
 }
 
 /// A batch that is with the journal.

@@ -98,7 +98,7 @@ impl<W: World> Task<'_, W> {
         let last = self.open.back_mut().or_else(|| self.in_flight.back_mut().map(|flight| &mut flight.batch));
         match last {
             Some(batch) => batch.held.push(held),
-            None => held.answer(),
+            None => held.answer(&self.published()),
         }
     }
 
@@ -118,8 +118,10 @@ impl<W: World> Task<'_, W> {
             tracing::error!(log = self.log.0, "a decider panicked");
             Err(ExecuteError::Panicked)
         })?;
-        let entries = if drafted.drafts.is_empty() { vec![] } else { self.fold(drafted, wish)? };
-        Ok(Verdict::Made(entries, Arc::new(self.ahead.clone())))
+        if drafted.drafts.is_empty() {
+            return Ok(Verdict::Made(vec![], Some(Arc::new(self.ahead.clone()))));
+        }
+        Ok(Verdict::Made(self.fold(drafted, wish)?, None))
     }
 
     /// What a named request made: under way here, or in the journal since `execute` looked.
@@ -167,12 +169,16 @@ impl<W: World> Task<'_, W> {
             .zip(drafts)
             .map(|(count, draft)| draft.at(expected.plus(count), time, wish.actor.clone()))
             .collect();
-        let before = self.ahead.clone();
+        if let Some(batch) =
+            self.open.back_mut().filter(|batch| batch.world.is_none() && batch.shows(&entries))
+        {
+            batch.keep(&Arc::new(self.ahead.clone()));
+        }
         let ahead = &mut self.ahead;
         let folded = catch_unwind(AssertUnwindSafe(|| entries.iter().for_each(|entry| ahead.apply(entry))));
         if folded.is_err() {
             tracing::error!(log = self.log.0, "a fold panicked");
-            self.ahead = before;
+            self.ahead = self.refolded();
             return Err(ExecuteError::Panicked);
         }
         if let Some(Request { id, fingerprint }) = wish.request {
@@ -183,7 +189,17 @@ impl<W: World> Task<'_, W> {
             Some(batch) => batch.push(frames, bytes),
             None => self.open.push_back(Batch::new(expected, frames, bytes)),
         }
+        self.open.back_mut().into_iter().for_each(|batch| batch.note(&entries));
         Ok(entries)
+    }
+
+    /// The world with everything decided, folded anew: what panicked may have left half of itself.
+    fn refolded(&self) -> W {
+        let mut world = W::clone(&self.published());
+        let batches = self.in_flight.iter().map(|flight| &flight.batch).chain(&self.open);
+        let entries = batches.flat_map(|batch| &batch.held).flat_map(Held::entries);
+        entries.for_each(|entry| world.apply(entry));
+        world
     }
 
     fn close_unless_it_fits(&mut self, frames: usize, bytes: usize) {
@@ -235,7 +251,8 @@ impl<W: World> Task<'_, W> {
             (self.witness)(&world);
             self.publish.send_replace(Arc::new(world));
         }
-        held.into_iter().for_each(Held::answer);
+        let published = self.published();
+        held.into_iter().for_each(|held| held.answer(&published));
     }
 
     /// A batch was refused: what was decided after it was decided on a world that never came to be.
