@@ -1,5 +1,6 @@
 //! A running instance with its first workspace, and a short way to ask it things.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -173,6 +174,18 @@ impl Server {
         Self { service, app, workspace, owner, token, data }
     }
 
+    /// Its data directory.
+    pub(super) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// The secret of an agent's webhook, as the vault still knows it.
+    pub(super) fn kept_webhook_secret(&self, agent: &str) -> Option<String> {
+        let world = self.app.workspace(&WorkspaceId::from(self.workspace.as_str())).unwrap().world();
+        let id = world.state.roster.agents[agent].webhook_secret.clone()?;
+        self.app.vault().webhook_secret(&id).map(|secret| secret.reveal().to_owned())
+    }
+
     pub(super) async fn bootstrap(&self) -> Reply {
         let body =
             json!({ "full_name": "Ada Lovelace", "email": "ada@example.org", "password": "engine-no-1" });
@@ -292,6 +305,12 @@ impl<'a> OnMission<'a> {
         let path = format!("/api/v1/crews/{}/missions", self.crew);
         let id = self.server.post(path).json(body).send().await.expect(201)["id"].as_str().unwrap().into();
         OnMission { server: self.server, crew: self.crew.clone(), lead: self.lead.clone(), id }
+    }
+
+    /// The same mission, to be named anew.
+    pub(super) fn twin(&self) -> OnMission<'a> {
+        let Self { server, crew, lead, id } = self;
+        OnMission { server, crew: crew.clone(), lead: lead.clone(), id: id.clone() }
     }
 
     pub(super) fn path(&self) -> String {
