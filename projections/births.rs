@@ -41,7 +41,7 @@ impl Births {
     }
 
     pub(crate) fn insert(&mut self, offset: Offset) {
-        let Some(first) = self.chunk_of(offset) else {
+        let Some(first) = self.chunk_of(offset).or_else(|| self.lower_the_first_to(offset)) else {
             self.chunks.insert(offset, Arc::new(vec![offset]));
             self.len += 1;
             return;
@@ -78,10 +78,17 @@ impl Births {
         }
     }
 
-    /// The chunk that an offset belongs to: the last that begins before it, else the first.
+    /// The chunk that an offset belongs to: none if it comes before all of them.
     fn chunk_of(&self, offset: Offset) -> Option<Offset> {
-        let before = self.chunks.range(..=offset).next_back().map(|(first, _)| *first);
-        before.or_else(|| self.chunks.keys().next().copied())
+        self.chunks.range(..=offset).next_back().map(|(first, _)| *first)
+    }
+
+    /// Lets the first chunk begin at an offset before it, so that a key stays a lower bound when the chunk is split.
+    fn lower_the_first_to(&mut self, offset: Offset) -> Option<Offset> {
+        let first = *self.chunks.keys().next()?;
+        let chunk = self.chunks.remove(&first)?;
+        self.chunks.insert(offset, chunk);
+        Some(offset)
     }
 }
 
