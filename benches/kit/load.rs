@@ -77,10 +77,11 @@ pub(crate) fn round(address: SocketAddr, clients: &[Vec<Vec<u8>>]) -> Rate {
     let clients = clients.to_vec();
     let before = cpu_ns("/proc/self/task");
     // A thread of its own: the server's runtime has its threads for itself.
-    let generator = std::thread::spawn(move || {
+    let generator = std::thread::Builder::new().name("generator".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(all(address, clients))
     });
+    let generator = generator.expect("a thread");
     let (rate, answers) = generator.join().expect("the generator works");
     // The generator's thread has ended, so its share is in neither sum.
     let server_ns = cpu_ns("/proc/self/task").saturating_sub(before);

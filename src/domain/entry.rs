@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{AgentId, CrewId, Event, MissionId, Offset, Text, Time, UserId};
 
@@ -155,8 +155,8 @@ impl Default for Json {
 
 impl From<Value> for Json {
     fn from(value: Value) -> Self {
-        // A `Value` always prints as JSON, and printed JSON is always a raw value.
-        Self(RawValue::from_string(value.to_string()).unwrap_or_else(|_| RawValue::NULL.to_owned()))
+        // A `Value` always has a JSON form.
+        Self(to_raw_value(&value).unwrap_or_else(|_| RawValue::NULL.to_owned()))
     }
 }
 

@@ -8,7 +8,6 @@ use taffrail_domain::mission::{
 };
 use taffrail_domain::roster::Roster;
 use taffrail_domain::{AgentId, CrewId, Entry, Event, MissionId, Text, WorkspaceId};
-use taffrail_projections::WorkspaceWorld;
 
 use super::answer::{Created, Done, Gone, Listed, Shown, first_entry};
 use super::body::{Ignored, Optional, Required, Sent};
@@ -17,6 +16,7 @@ use super::gate::{ReadMissions, WriteMissions};
 use super::page::PageQuery;
 use super::problem::Problem;
 use super::query::{Query, Word};
+use super::rendered::Rendered;
 use super::tag::Unchanged;
 use super::tasks::TaskView;
 use super::time::Seconds;
@@ -108,9 +108,9 @@ pub(super) struct WorkspaceMissionQuery {
 pub(super) async fn list_missions(
     member: Member<ReadMissions>,
     Query(query): Query<WorkspaceMissionQuery>,
-) -> Listed<Vec<MissionView>> {
+) -> Listed<Vec<Rendered<MissionView>>> {
     let depth = if query.include_tasks.get() == Some("true") { Depth::Tasks } else { Depth::Stats };
-    page(&member.world(), None, &query.missions, depth, &member.id)
+    page(&member, None, &query.missions, depth)
 }
 
 /// `GET /api/v1/crews/{crew}/missions`: an unknown crew has none.
@@ -118,8 +118,8 @@ pub(super) async fn list_crew_missions(
     member: Member<ReadMissions>,
     Path(crew): Path<CrewId>,
     Query(query): Query<MissionQuery>,
-) -> Listed<Vec<MissionView>> {
-    page(&member.world(), Some(&crew), &query, Depth::Stats, &member.id)
+) -> Listed<Vec<Rendered<MissionView>>> {
+    page(&member, Some(&crew), &query, Depth::Stats)
 }
 
 /// `POST /api/v1/crews/{crew}/missions`
@@ -127,12 +127,12 @@ pub(super) async fn create_mission(
     member: Member<WriteMissions>,
     Path(crew): Path<CrewId>,
     sent: Sent<Required<MissionDraft>>,
-) -> Result<Created<MissionView>, Problem> {
+) -> Result<Created<Rendered<MissionView>>, Problem> {
     let draft = sent.json()?;
     let done = member.execute(MissionCommand::Create { crew: crew.clone(), draft }, &sent).await?;
     let id = MissionId::from(&*first_entry(&done)?.subject);
     let mission = done.world.state.mission(&crew, &id)?;
-    let show = |depth| MissionView::of(mission, &done.world.state.roster, depth, &member.id);
+    let show = |depth| member.app.renderings.show(mission, &done.world.state.roster, depth, &member.id);
     Ok(Created::tagged_as(&done, &show(Depth::Bare), mission.changed, &show(Depth::Tasks)))
 }
 
@@ -140,10 +140,10 @@ pub(super) async fn create_mission(
 pub(super) async fn get_mission(
     member: Member<ReadMissions>,
     Path((crew, mission)): Path<(CrewId, MissionId)>,
-) -> Result<Shown<MissionView>, Problem> {
+) -> Result<Shown<Rendered<MissionView>>, Problem> {
     let world = member.world();
     let mission = world.state.mission(&crew, &mission)?;
-    let view = MissionView::of(mission, &world.state.roster, Depth::Tasks, &member.id);
+    let view = member.app.renderings.show(mission, &world.state.roster, Depth::Tasks, &member.id);
     Ok(Shown::new(mission.changed, &view))
 }
 
@@ -153,12 +153,12 @@ pub(super) async fn update_mission(
     Path((crew, mission)): Path<(CrewId, MissionId)>,
     unchanged: Unchanged,
     sent: Sent<Required<MissionPatch>>,
-) -> Result<Done<MissionView>, Problem> {
+) -> Result<Done<Rendered<MissionView>>, Problem> {
     let patch = sent.json()?;
     let command = MissionCommand::Update { crew: crew.clone(), mission: mission.clone(), patch };
     let done = member.execute(unchanged.guard(command), &sent).await?;
     let mission = done.world.state.mission(&crew, &mission)?;
-    let show = |depth| MissionView::of(mission, &done.world.state.roster, depth, &member.id);
+    let show = |depth| member.app.renderings.show(mission, &done.world.state.roster, depth, &member.id);
     Ok(Done::tagged_as(&done, &show(Depth::Bare), mission.changed, &show(Depth::Tasks)))
 }
 
@@ -236,12 +236,12 @@ fn moves_a_task(entry: &Entry) -> bool {
 
 /// One page, newest first. A status that is none matches nothing.
 fn page(
-    world: &WorkspaceWorld,
+    member: &Member<ReadMissions>,
     crew: Option<&CrewId>,
     query: &MissionQuery,
     depth: Depth,
-    workspace: &WorkspaceId,
-) -> Listed<Vec<MissionView>> {
+) -> Listed<Vec<Rendered<MissionView>>> {
+    let world = member.world();
     let page = query.page.page(PAGE_DEFAULT, PAGE_MAX);
     let status = match query.status.get().map(Status::parse) {
         None => None,
@@ -250,7 +250,8 @@ fn page(
     };
     let ids = world.board.page(crew, status, page.offset).take(page.limit);
     let missions = ids.filter_map(|id| world.state.missions.get(id));
-    let views = missions.map(|mission| MissionView::of(mission, &world.state.roster, depth, workspace));
+    let show = |mission| member.app.renderings.show(mission, &world.state.roster, depth, &member.id);
+    let views = missions.map(show);
     Listed::page(&views.collect(), world.board.count(crew, status), page)
 }
 

@@ -28,6 +28,7 @@ mod people;
 mod pipeline;
 mod problem;
 mod query;
+mod rendered;
 mod repeat;
 mod serve;
 mod state;
@@ -40,6 +41,7 @@ mod unset;
 mod verify;
 mod workspaces;
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -47,17 +49,33 @@ use axum::http::StatusCode;
 use crate::boot::Taffrail;
 use contract::Api;
 use problem::Problem;
+use rendered::Renderings;
 
 pub use openapi::document as openapi;
 pub use pipeline::Pipeline;
 pub use serve::serve;
 
-/// What every handler is given: the running instance.
-type App = Arc<Taffrail>;
+/// What every handler is given.
+type App = Arc<Surface>;
+
+/// The running instance, and what is kept of what was shown of it.
+struct Surface {
+    taffrail: Arc<Taffrail>,
+    renderings: Renderings,
+}
+
+impl Deref for Surface {
+    type Target = Arc<Taffrail>;
+
+    fn deref(&self) -> &Arc<Taffrail> {
+        &self.taffrail
+    }
+}
 
 /// The whole API over one running instance, pipeline included.
-pub fn service(app: Arc<Taffrail>) -> Pipeline {
+pub fn service(taffrail: Arc<Taffrail>) -> Pipeline {
     health::begin();
+    let app = Arc::new(Surface { taffrail, renderings: Renderings::default() });
     let (routes, _) = api().finish();
     let routes = routes.with_state(app).fallback(no_such_route).method_not_allowed_fallback(wrong_method);
     pipeline::around(routes)

@@ -83,17 +83,19 @@ impl<W: World> Task<'_, W> {
 
     /// Decides a wish and what waits behind it, as far as a batch takes it.
     fn take(&mut self, asked: Asked<W>) {
-        self.decide(asked);
+        // Asked once: the journal keeps back far more room than a batch takes.
+        let has_room = self.journal.has_room();
+        self.decide(asked, has_room);
         while self.may_decide()
             && let Ok(asked) = self.queue.try_recv()
         {
-            self.decide(asked);
+            self.decide(asked, has_room);
         }
     }
 
     /// Decides a wish; its answer waits for the last thing decided before it.
-    fn decide(&mut self, asked: Asked<W>) {
-        let verdict = self.judge(&asked.wish);
+    fn decide(&mut self, asked: Asked<W>, has_room: bool) {
+        let verdict = self.judge(&asked.wish, has_room);
         let held = Held { asked, verdict };
         let last = self.open.back_mut().or_else(|| self.in_flight.back_mut().map(|flight| &mut flight.batch));
         match last {
@@ -102,14 +104,14 @@ impl<W: World> Task<'_, W> {
         }
     }
 
-    fn judge(&mut self, wish: &Wish<W::Command>) -> Result<Verdict<W>, ExecuteError> {
+    fn judge(&mut self, wish: &Wish<W::Command>, has_room: bool) -> Result<Verdict<W>, ExecuteError> {
         if self.poisoned {
             return Err(ExecuteError::Unavailable);
         }
         if let Some(recorded) = wish.request.and_then(|request| self.recorded(&request)) {
             return Ok(Verdict::Recorded(recorded));
         }
-        if !self.journal.has_room() {
+        if !has_room {
             // A poisoned journal has no room either, and that is another answer.
             let poisoned = self.journal.health().poisoned.is_some();
             return Err(if poisoned { ExecuteError::Unavailable } else { ExecuteError::Full });
@@ -279,7 +281,8 @@ impl<W: World> Task<'_, W> {
         again.extend(self.open.drain(..).flat_map(|batch| batch.held).map(|held| held.asked));
         self.underway.clear();
         self.ahead = W::clone(&self.published());
-        again.into_iter().for_each(|asked| self.decide(asked));
+        let has_room = self.journal.has_room();
+        again.into_iter().for_each(|asked| self.decide(asked, has_room));
     }
 
     /// Nobody knows what is in the journal, or it is not what we think: the process must end.

@@ -1,5 +1,7 @@
 //! What may be done with missions and tasks, and what then is true (`missions.md` 3, 5–7).
 
+use std::sync::Arc;
+
 use super::copy::copy;
 use super::lifecycle::{restart, resume, start};
 use super::{
@@ -51,9 +53,9 @@ impl Workspace {
     ///
     /// # Errors
     /// `Mission not found`.
-    pub fn mission(&self, crew: &CrewId, id: &MissionId) -> Result<&Mission, Rejection> {
+    pub fn mission(&self, crew: &CrewId, id: &MissionId) -> Result<&Arc<Mission>, Rejection> {
         let found = self.missions.get(id).filter(|mission| mission.crew_id == *crew);
-        found.map(|mission| &**mission).ok_or_else(not_found)
+        found.ok_or_else(not_found)
     }
 
     fn create_mission(

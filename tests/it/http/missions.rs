@@ -210,3 +210,52 @@ async fn a_mission_names_its_lead_after_the_lead_is_deleted() {
     server.delete(format!("/api/v1/agents/{}", mission.lead)).send().await.expect(200);
     assert_eq!(mission.show().await["lead_agent_name"], "Lead gone-lead");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_reading_shows_the_last_change_and_the_names_of_now() {
+    let server = Server::begin().await;
+    let mission = server.mission("fresh").await;
+    let hand = json!({ "name": "Hand", "slug": "hand", "crew_id": mission.crew });
+    let hand = server.post("/api/v1/agents").json(hand).send().await.text("id");
+    let task = json!({ "title": "a", "assigned_agent_id": hand });
+    let task = mission.try_task(task).await.text("id");
+    // The state as of now is never one that was kept.
+    let alike = async |what: &str| {
+        let path = format!("/api/v1/missions/{}/state?at=9000-01-01T00:00:00Z", mission.id);
+        let mut now = server.get(path).send().await.expect(200);
+        for own in ["offset", "state_hash"] {
+            now.as_object_mut().unwrap().remove(own);
+        }
+        for _ in 0..2 {
+            assert_eq!(mission.show().await, now, "{what}");
+            let all = server.get("/api/v1/missions?include_tasks=true").send().await.expect(200);
+            assert_eq!(all[0], now, "{what}, listed with its tasks");
+            let mut row = now.clone();
+            row.as_object_mut().unwrap().remove("tasks");
+            for list in ["/api/v1/missions".into(), format!("/api/v1/crews/{}/missions", mission.crew)] {
+                assert_eq!(server.get(list).send().await.expect(200), json!([row]), "{what}, listed");
+            }
+        }
+        now
+    };
+    let rename = async |agent: &str, name: &str| {
+        let path = format!("/api/v1/agents/{agent}");
+        server.patch(path).json(json!({ "name": name })).send().await.expect(200);
+    };
+    alike("created").await;
+    mission.change(json!({ "title": "Another", "plan": "# Plan" })).await.expect(200);
+    alike("changed").await;
+    rename(&mission.lead, "Leader").await;
+    assert_eq!(alike("LEAD renamed").await["lead_agent_name"], "Leader");
+    rename(&hand, "Right hand").await;
+    assert_eq!(alike("agent of a task renamed").await["tasks"][0]["agent_name"], "Right hand");
+    mission.start().await.expect(200);
+    mission.complete(&task).await;
+    assert_eq!(alike("worked on").await["task_stats"]["completed"], 1);
+    assert!(server.delete(format!("/api/v1/agents/{hand}")).send().await.status < 300);
+    alike("agent deleted").await;
+    mission.change(json!({ "status": "CANCELLED" })).await.expect(200);
+    alike("cancelled").await;
+    server.delete(mission.path()).send().await.expect(204);
+    assert_eq!(server.get("/api/v1/missions").send().await.expect(200), json!([]));
+}
