@@ -59,6 +59,7 @@ impl Workspace {
         actor: &Actor,
     ) -> Result<Vec<Draft>, Rejection> {
         let member = self.crew_member(crew, member)?;
+        self.modifies_none_above(member, crew, actor)?;
         let to = role(patch.role.as_deref())?;
         self.grants_at_most_own(to, crew, actor)?;
         if member.role == to {
@@ -78,6 +79,7 @@ impl Workspace {
         actor: &Actor,
     ) -> Result<Vec<Draft>, Rejection> {
         let member = self.crew_member(crew, member)?;
+        self.modifies_none_above(member, crew, actor)?;
         let face = face("deleted", crew, &member.id, "", actor);
         let removed = CrewMemberRemoved { member_id: member.id.clone() };
         Ok(vec![Draft::public(crew.as_str(), removed, face)])
@@ -96,10 +98,20 @@ impl Workspace {
             .ok_or_else(|| Rejection::not_found("crew_member.not_found", "Crew member not found"))
     }
 
+    /// The rank of a person in a crew is the higher of their two roles (`platform.md` 3.1).
+    fn modifies_none_above(
+        &self,
+        member: &CrewMember,
+        crew: &CrewId,
+        actor: &Actor,
+    ) -> Result<(), Rejection> {
+        let rank = self.roster.effective_role(&member.user, Some(crew));
+        rank.map_or(Ok(()), |rank| self.roster.modifies_none_above(rank, Some(crew), actor))
+    }
+
     fn grants_at_most_own(&self, role: Option<Role>, crew: &CrewId, actor: &Actor) -> Result<(), Rejection> {
-        let own = actor.user().map(|user| self.roster.effective_role(user, Some(crew)));
-        match (role, own) {
-            (Some(role), Some(own)) if own.is_none_or(|own| role > own) => {
+        match (role, self.roster.rank(actor, Some(crew))) {
+            (Some(role), Some(own)) if role > own => {
                 let detail = "You cannot grant a role above your own";
                 Err(Rejection::forbidden_because("crew_member.role_above_own", detail))
             }

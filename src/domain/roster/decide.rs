@@ -107,6 +107,10 @@ impl Workspace {
         if member.role == Role::Owner {
             return Err(Rejection::forbidden_because("member.is_owner", "Cannot remove workspace owner"));
         }
+        if self.roster.rank(actor, None).is_some_and(|own| own < Role::Owner && own <= member.role) {
+            let detail = "Cannot remove a member ranked at or above your own role";
+            return Err(Rejection::forbidden_because("member.ranked_above", detail));
+        }
         let removed = MemberRemoved { member_id: id.clone() };
         let face = audit("deleted", "WORKSPACE_MEMBER", id.as_str(), member.role.as_str(), actor);
         Ok(vec![Draft::public(member.user.as_str(), removed, face)])
@@ -114,7 +118,11 @@ impl Workspace {
 
     fn change_role(&self, id: &MemberId, role: Role, actor: &Actor) -> Result<Vec<Draft>, Rejection> {
         let member = self.member(id)?;
-        self.only_owner_grants_admin(role, actor)?;
+        self.roster.modifies_none_above(member.role, None, actor)?;
+        if self.roster.rank(actor, None).is_some_and(|own| own < Role::Owner && own <= role) {
+            let detail = "You cannot grant a role at or above your own";
+            return Err(Rejection::forbidden_because("member.role_above_own", detail));
+        }
         if member.role == role {
             return Ok(vec![]);
         }
@@ -273,12 +281,12 @@ fn needs(command: &RosterCommand) -> Permission {
         RosterCommand::CreateCrew(_)
         | RosterCommand::UpdateCrew { .. }
         | RosterCommand::StopAgent { .. }
+        | RosterCommand::ChangeRole { .. }
         | RosterCommand::AddCrewMember { .. }
         | RosterCommand::Connect(_) => Permission::Create,
         RosterCommand::Open { .. }
         | RosterCommand::AddMember { .. }
         | RosterCommand::RemoveMember { .. }
-        | RosterCommand::ChangeRole { .. }
         | RosterCommand::DeleteCrew { .. }
         | RosterCommand::RotateWebhookSecret { .. }
         | RosterCommand::ChangeCrewMemberRole { .. }

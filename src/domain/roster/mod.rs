@@ -159,6 +159,29 @@ impl Roster {
         Some(there.and_then(|member| member.role).map_or(here, |there| here.max(there)))
     }
 
+    /// How high an actor ranks, in a crew or in the workspace; `None` for what is no person, which no
+    /// ranking binds. Who is no member has been refused before.
+    pub(crate) fn rank(&self, actor: &Actor, crew: Option<&CrewId>) -> Option<Role> {
+        self.effective_role(actor.user()?, crew)
+    }
+
+    /// Whoever is above somebody is out of their reach (`platform.md` 6.3).
+    ///
+    /// # Errors
+    /// `You cannot modify a member ranked above your own role`.
+    pub(crate) fn modifies_none_above(
+        &self,
+        rank: Role,
+        crew: Option<&CrewId>,
+        actor: &Actor,
+    ) -> Result<(), Rejection> {
+        if self.rank(actor, crew).is_some_and(|own| own < rank) {
+            let detail = "You cannot modify a member ranked above your own role";
+            return Err(Rejection::forbidden_because("member.ranked_above", detail));
+        }
+        Ok(())
+    }
+
     /// As [`Roster::require`], with the role in a crew.
     ///
     /// # Errors

@@ -83,6 +83,21 @@ fn nobody_grants_a_role_above_their_own() {
 }
 
 #[test]
+fn nobody_moves_or_removes_who_ranks_above_them_in_the_crew() {
+    // Raised in this crew, a viewer is above an admin here.
+    let raised = || given([seat(Some(Role::Owner))]);
+    let detail = "You cannot modify a member ranked above your own role";
+    for wish in [promote("seat", ""), leave("seat")] {
+        raised().when_by(&member(Role::Admin), wish.clone()).then_rejected("member.ranked_above", detail);
+        assert!(by(Role::Owner, raised(), wish).is_ok());
+    }
+    let added =
+        CrewMemberAdded { member_id: "owners".into(), user_id: "owner".into(), role: Some(Role::Viewer) };
+    let owners = || given([Draft::internal(CREW, added.clone())]);
+    owners().when_by(&member(Role::Admin), leave("owners")).then_rejected("member.ranked_above", detail);
+}
+
+#[test]
 fn a_seat_is_found_by_its_row_or_by_its_user() {
     let admin = member(Role::Admin);
     for id in ["seat", "viewer"] {

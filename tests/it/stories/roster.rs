@@ -218,6 +218,35 @@ fn only_an_owner_grants_admin_and_nobody_grants_owner() {
 }
 
 #[test]
+fn nobody_moves_who_ranks_above_or_grants_what_they_do_not_outrank() {
+    let row = |role: Role| format!("member-{}", role.as_str().to_lowercase());
+    for own in Role::ALL {
+        let by = |wish| given([]).when_by(&member(*own), wish).outcome.map_err(|no| no.code);
+        for of in [Role::Admin, Role::Manager, Role::Member, Role::Viewer] {
+            let remove = by(RosterCommand::RemoveMember { member: row(of).as_str().into() });
+            let may = *own == Role::Owner || (*own == Role::Admin && of < Role::Admin);
+            assert_eq!(remove.is_ok(), may, "{own} removes {of}");
+            for to in Role::ALL {
+                let change = RosterCommand::ChangeRole { member: row(of).as_str().into(), role: *to };
+                let may = *own == Role::Owner || (*own >= Role::Manager && of <= *own && to < own);
+                assert_eq!(by(change).is_ok(), may, "{own} makes {of} {to}");
+            }
+        }
+    }
+    let change = |of: Role, role| RosterCommand::ChangeRole { member: row(of).as_str().into(), role };
+    given([])
+        .when_by(&member(Role::Manager), change(Role::Admin, Role::Viewer))
+        .then_rejected("member.ranked_above", "You cannot modify a member ranked above your own role");
+    given([])
+        .when_by(&member(Role::Manager), change(Role::Viewer, Role::Manager))
+        .then_rejected("member.role_above_own", "You cannot grant a role at or above your own");
+    let remove = RosterCommand::RemoveMember { member: row(Role::Admin).as_str().into() };
+    given([])
+        .when_by(&member(Role::Admin), remove)
+        .then_rejected("member.ranked_above", "Cannot remove a member ranked at or above your own role");
+}
+
+#[test]
 fn the_last_owner_stays() {
     let remove = RosterCommand::RemoveMember { member: "member-owner".into() };
     given([])
