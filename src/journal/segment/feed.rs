@@ -26,8 +26,10 @@ pub(crate) enum Order {
 
 /// Over how long a pace is taken.
 const PACE_WINDOW: Duration = Duration::from_millis(50);
-/// Bytes in such a window that make a burst: 20 MiB/s, far beyond what people and agents do all day.
-const BURST_BYTES: usize = 1 << 20;
+/// Bytes in such a window that make a burst: 4 MiB/s, some 5,000 commands a second, far beyond what people
+/// and agents do all day. Not near what a machine can do: a shelver that begins beside writers slows them,
+/// and they would go on slowly, no longer looking like a burst.
+const BURST_BYTES: usize = 200 << 10;
 /// A burst is over when nothing came for so long.
 pub(crate) const QUIET: Duration = Duration::from_millis(10);
 
