@@ -1,8 +1,11 @@
 //! Who is slow is not waited for; time is paused, so that nobody here waits either.
 
+use std::time::Duration;
+
 use taffrail::http;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 
 use super::server::Server;
 
@@ -29,7 +32,9 @@ async fn a_head_that_trickles_in_is_cut_off() {
     let mut stream = connected(&server).await;
     stream.write_all(b"GET /api/health HTTP/1.1\r\nHo").await.unwrap();
     tokio::time::pause();
+    let began = Instant::now();
     assert_eq!(rest(&mut stream).await, "");
+    assert_eq!(began.elapsed().as_secs(), 10);
 }
 
 #[tokio::test]
@@ -62,4 +67,34 @@ async fn a_head_that_is_too_large_is_refused_and_a_connection_may_idle() {
     stream.write_all(large.as_bytes()).await.unwrap();
     let answer = rest(&mut stream).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_cut_off() {
+    let server = Server::begin().await;
+    let mut stream = connected(&server).await;
+    // Far more than the system buffers for a reader that sleeps.
+    const ASKED: usize = 200;
+    let ask = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(&ask.repeat(ASKED)).await.unwrap();
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let taken = rest(&mut stream).await;
+    let begun = taken.matches("HTTP/1.1 200 ").count();
+    assert!(begun > 0 && begun < ASKED, "{begun} answers");
+}
+
+#[tokio::test]
+async fn a_connection_idles_for_two_minutes_after_its_last_answer() {
+    let server = Server::begin().await;
+    for asked in [1, 3] {
+        let mut stream = connected(&server).await;
+        stream.write_all(&b"GET /api/health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(asked)).await.unwrap();
+        tokio::time::pause();
+        let began = Instant::now();
+        let answers = rest(&mut stream).await;
+        assert_eq!(answers.matches("HTTP/1.1 200 ").count(), asked);
+        assert_eq!(began.elapsed().as_secs(), 120);
+        tokio::time::resume();
+    }
 }
