@@ -16,6 +16,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -244,5 +245,9 @@ async fn full_of(missions: usize) -> Instance {
     let (crew, lead) = instance.crew().await;
     let writer = instance.app.workspace(&instance.workspace.as_str().into()).expect("it is open");
     kit::many_missions(&writer, &text(&made, "user_id").as_str().into(), &crew, &lead, missions).await;
+    // The shelver would go on beside the first reads.
+    while instance.app.journal().health().shelver_lag_bytes > 0 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     instance
 }
