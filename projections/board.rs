@@ -66,7 +66,15 @@ impl Board {
                     before.missions.get(&id).into_iter().for_each(|mission| self.remove(mission));
                 }
             }
-            Some(Event::Roster(_) | Event::Instance(_) | Event::Marker(_)) | None => {}
+            Some(
+                Event::Roster(_)
+                | Event::Instance(_)
+                | Event::Marker(_)
+                | Event::Work(_)
+                | Event::Approval(_)
+                | Event::Chat(_),
+            )
+            | None => {}
         }
     }
 

@@ -122,7 +122,16 @@ impl Metrics {
                 let missions = before.missions_of(&crew).filter_map(|id| before.missions.get(id));
                 missions.for_each(|mission| self.forget_whole(mission));
             }
-            Some(Event::Roster(_) | Event::Instance(_) | Event::Checkpoint(_) | Event::Marker(_)) | None => {}
+            Some(
+                Event::Roster(_)
+                | Event::Instance(_)
+                | Event::Checkpoint(_)
+                | Event::Marker(_)
+                | Event::Work(_)
+                | Event::Approval(_)
+                | Event::Chat(_),
+            )
+            | None => {}
         }
     }
 

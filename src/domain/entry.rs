@@ -14,6 +14,10 @@ use crate::{AgentId, CrewId, Event, MissionId, Offset, Text, Time, UserId};
 pub enum Actor {
     /// A person, or a program with that person's token.
     User(UserId),
+    /// An agent, through the door of its own.
+    Agent(AgentId),
+    /// The engine.
+    Orchestrator,
     /// Taffrail itself, e.g. a follow-up at boot.
     System,
 }
@@ -22,7 +26,12 @@ impl Actor {
     /// Reads what [`fmt::Display`] wrote; an unknown sort is the system.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        text.strip_prefix("user:").map_or(Self::System, |id| Self::User(id.into()))
+        match text.split_once(':') {
+            Some(("user", id)) => Self::User(id.into()),
+            Some(("agent", id)) => Self::Agent(id.into()),
+            _ if text == "orchestrator" => Self::Orchestrator,
+            _ => Self::System,
+        }
     }
 
     /// The acting person, if it is one.
@@ -30,7 +39,7 @@ impl Actor {
     pub fn user(&self) -> Option<&UserId> {
         match self {
             Self::User(id) => Some(id),
-            Self::System => None,
+            Self::Agent(_) | Self::Orchestrator | Self::System => None,
         }
     }
 }
@@ -39,6 +48,8 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(id) => write!(f, "user:{id}"),
+            Self::Agent(id) => write!(f, "agent:{id}"),
+            Self::Orchestrator => f.write_str("orchestrator"),
             Self::System => f.write_str("system"),
         }
     }
@@ -226,6 +237,8 @@ impl Face {
     pub fn new(entry_type: &str, actor: &Actor, action: &str, details: &str) -> Self {
         let (actor_type, actor_id) = match actor {
             Actor::User(id) => (ActorType::User, Some(id.as_str().into())),
+            Actor::Agent(id) => (ActorType::Agent, Some(id.as_str().into())),
+            Actor::Orchestrator => (ActorType::Orchestrator, None),
             Actor::System => (ActorType::System, None),
         };
         let printable = |char: char| if char.is_control() { ' ' } else { char };
@@ -256,6 +269,11 @@ impl Draft {
     /// A fact that the public sees.
     pub fn public(subject: impl AsRef<str>, event: impl Into<Event>, face: Face) -> Self {
         Self { subject: subject.as_ref().into(), event: Some(event.into()), face: Some(face) }
+    }
+
+    /// Something the public sees that changes no state.
+    pub fn shown(subject: impl AsRef<str>, face: Face) -> Self {
+        Self { subject: subject.as_ref().into(), event: None, face: Some(face) }
     }
 
     /// A fact of our own.

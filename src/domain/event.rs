@@ -3,12 +3,15 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
+use crate::approval::ApprovalEvent;
+use crate::chat::ChatEvent;
 use crate::checkpoint::CheckpointEvent;
 use crate::instance::InstanceEvent;
 use crate::marker::MarkerEvent;
 use crate::mission::MissionEvent;
 use crate::roster::RosterEvent;
 use crate::upcast::{newest, upcast};
+use crate::work::WorkEvent;
 use crate::{Actor, Draft, Entry, Face, Offset, Time};
 
 /// Declares one aggregate's events: each kind once, as it is stored and as Rust names it.
@@ -60,6 +63,30 @@ pub enum Event {
     Checkpoint(CheckpointEvent),
     /// Operators' markers on entries.
     Marker(MarkerEvent),
+    /// Assignments and runs.
+    Work(WorkEvent),
+    /// Questions that a person has to decide.
+    Approval(ApprovalEvent),
+    /// Conversations.
+    Chat(ChatEvent),
+}
+
+impl From<WorkEvent> for Event {
+    fn from(event: WorkEvent) -> Self {
+        Self::Work(event)
+    }
+}
+
+impl From<ApprovalEvent> for Event {
+    fn from(event: ApprovalEvent) -> Self {
+        Self::Approval(event)
+    }
+}
+
+impl From<ChatEvent> for Event {
+    fn from(event: ChatEvent) -> Self {
+        Self::Chat(event)
+    }
 }
 
 impl From<MarkerEvent> for Event {
@@ -102,6 +129,9 @@ impl Event {
             Self::Mission(event) => event.kind(),
             Self::Checkpoint(event) => event.kind(),
             Self::Marker(event) => event.kind(),
+            Self::Work(event) => event.kind(),
+            Self::Approval(event) => event.kind(),
+            Self::Chat(event) => event.kind(),
         }
     }
 }
@@ -176,6 +206,9 @@ fn all_kinds() -> impl Iterator<Item = &'static (&'static str, SchemaOf)> {
         MissionEvent::KINDS,
         CheckpointEvent::KINDS,
         MarkerEvent::KINDS,
+        WorkEvent::KINDS,
+        ApprovalEvent::KINDS,
+        ChatEvent::KINDS,
     ];
     kinds.into_iter().flatten()
 }
@@ -221,6 +254,9 @@ impl Draft {
             Some(Event::Mission(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Checkpoint(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Marker(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Work(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Approval(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Chat(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
         };
         match body {
             Ok(body) => Ok(Stored { version: current_version(&kind).unwrap_or(1), kind, body }),
@@ -292,6 +328,9 @@ fn read_body(kind: &str, body: &[u8]) -> Result<(Option<Event>, Option<Face>), D
         "mission" | "task" => read::<MissionEvent>(kind, body),
         "checkpoint" | "fork" => read::<CheckpointEvent>(kind, body),
         "memory" => read::<MarkerEvent>(kind, body),
+        "assignment" | "run" => read::<WorkEvent>(kind, body),
+        "approval" => read::<ApprovalEvent>(kind, body),
+        "chat" => read::<ChatEvent>(kind, body),
         _ => read::<RosterEvent>(kind, body),
     }
 }

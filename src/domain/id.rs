@@ -160,6 +160,14 @@ ids! {
     MissionId;
     /// A task of a mission.
     TaskId;
+    /// A piece of work handed to one agent.
+    AssignmentId;
+    /// One try of one agent at something; also the trace id of its entries.
+    RunId;
+    /// A conversation with an agent; a mission's has the mission's id.
+    ChatId;
+    /// A question that a person has to decide.
+    ApprovalId;
     /// A checkpoint: `chk_` and 16 hex digits (ruling R2).
     CheckpointId;
 }

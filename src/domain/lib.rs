@@ -3,6 +3,8 @@
 //! Pure: no I/O, no clock, no randomness. Time, the next offset and fresh ids come in through
 //! [`Context`]; a fact from elsewhere comes in through the command. `decide` may refuse, `apply` never.
 
+pub mod approval;
+pub mod chat;
 pub mod checkpoint;
 mod context;
 mod entry;
@@ -15,15 +17,17 @@ pub mod mission;
 mod precondition;
 mod rejection;
 pub mod roster;
+mod unfolding;
 mod upcast;
+pub mod work;
 mod workspace;
 
 pub use context::{Context, Mint};
 pub use entry::{Actor, ActorType, Draft, Entry, Face, Json, Priority, Severity};
 pub use event::{DecodeError, Event, Stored, current_version, kinds, schema_of};
 pub use id::{
-    AgentId, CheckpointId, ConnectionId, CrewId, CrewMemberId, EntryId, LogTag, MemberId, MissionId, Offset,
-    SecretId, TaskId, Text, Time, TokenId, UserId, WorkspaceId,
+    AgentId, ApprovalId, AssignmentId, ChatId, CheckpointId, ConnectionId, CrewId, CrewMemberId, EntryId,
+    LogTag, MemberId, MissionId, Offset, RunId, SecretId, TaskId, Text, Time, TokenId, UserId, WorkspaceId,
 };
 pub use precondition::IfMatch;
 pub use rejection::{Kind as RejectionKind, Rejection};

@@ -39,7 +39,9 @@ impl Workspace {
                 | MissionCommand::Resume { mission, .. }
                 | MissionCommand::Clone { mission, .. }
                 | MissionCommand::AddTask { mission, .. }
+                | MissionCommand::Approve { mission, .. }
                 | MissionCommand::UpdateTask { mission, .. } => self.mission_changed_at(mission),
+                MissionCommand::Propose(_) => None,
             },
             Command::Checkpoint(command) => match command {
                 CheckpointCommand::Create { mission, .. } => self.mission_changed_at(mission),
@@ -49,7 +51,7 @@ impl Workspace {
                     self.checkpoints.get(checkpoint).map(|checkpoint| checkpoint.born)
                 }
             },
-            Command::Marker(_) => None,
+            Command::Marker(_) | Command::Work(_) | Command::Approval(_) | Command::Chat(_) => None,
             Command::IfMatch { command, .. } => self.changed_at(command),
         }
     }
@@ -78,6 +80,7 @@ impl Workspace {
             | RosterCommand::AddCrewMember { .. }
             | RosterCommand::ChangeCrewMemberRole { .. }
             | RosterCommand::RemoveCrewMember { .. }
+            | RosterCommand::SetPolicy { .. }
             | RosterCommand::Connect(_)
             | RosterCommand::Disconnect { .. } => None,
         }

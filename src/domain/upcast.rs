@@ -11,8 +11,10 @@ const NEWEST: &[(&str, u16)] = &[
     ("agent.updated", 2),
     ("instance.workspace_registered", 2),
     ("mission.created", 2),
-    ("mission.status_change", 2),
-    ("task.status_change", 2),
+    ("mission.status_change", 3),
+    ("task.created", 2),
+    ("task.status_change", 3),
+    ("task.updated", 2),
     ("workspace.opened", 2),
 ];
 
@@ -38,8 +40,11 @@ fn step(kind: &str, from: u16, data: &mut Value) -> Option<()> {
     match (kind, from) {
         // Before there were clones nothing was cloned.
         ("mission.created", 1) => data["cloned_from"] = Value::Null,
-        // The reasons `restart` and `resume` joined; what was written before has none of them.
-        ("mission.status_change" | "task.status_change", 1) => {}
+        // The reasons `restart` and `resume` joined, then those of the engine with what only it says;
+        // what was written before has none of them.
+        ("mission.status_change" | "task.status_change", 1 | 2) => {}
+        // Nothing had to be approved, and nobody evaluated.
+        ("task.created" | "task.updated", 1) => {}
         // Nobody was asked for a language before.
         ("instance.workspace_registered" | "workspace.opened", 1) => data["preferred_language"] = Value::Null,
         // What agents have now and had not then, as a new agent has it.

@@ -5,12 +5,17 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet, Vector};
 use serde::{Deserialize, Serialize};
 
+use crate::approval::{ApprovalCommand, Approvals};
+use crate::chat::{Chat, ChatCommand};
 use crate::checkpoint::{Checkpoint, CheckpointCommand, CheckpointEvent};
 use crate::index::under;
 use crate::marker::{Marker, MarkerCommand};
 use crate::mission::{Mission, MissionCommand, MissionEvent};
 use crate::roster::{Roster, RosterCommand};
-use crate::{CheckpointId, Context, CrewId, Draft, Entry, Event, IfMatch, MissionId, Offset, Rejection};
+use crate::work::{Purpose, Work, WorkCommand, WorkEvent};
+use crate::{
+    ChatId, CheckpointId, Context, CrewId, Draft, Entry, Event, IfMatch, MissionId, Offset, Rejection,
+};
 
 /// A wish in one workspace.
 #[derive(Clone, Debug)]
@@ -23,6 +28,12 @@ pub enum Command {
     Checkpoint(CheckpointCommand),
     /// About an entry's marker.
     Marker(MarkerCommand),
+    /// About assignments and runs.
+    Work(WorkCommand),
+    /// About a question that a person has to decide.
+    Approval(ApprovalCommand),
+    /// About a conversation.
+    Chat(ChatCommand),
     /// Any of these, but only if what it is about has not changed (`DESIGN.md` 5).
     IfMatch {
         /// What the caller has seen.
@@ -35,6 +46,24 @@ pub enum Command {
 impl From<RosterCommand> for Command {
     fn from(command: RosterCommand) -> Self {
         Self::Roster(command.into())
+    }
+}
+
+impl From<WorkCommand> for Command {
+    fn from(command: WorkCommand) -> Self {
+        Self::Work(command)
+    }
+}
+
+impl From<ApprovalCommand> for Command {
+    fn from(command: ApprovalCommand) -> Self {
+        Self::Approval(command)
+    }
+}
+
+impl From<ChatCommand> for Command {
+    fn from(command: ChatCommand) -> Self {
+        Self::Chat(command)
     }
 }
 
@@ -75,6 +104,12 @@ pub struct Workspace {
     pub histories: OrdMap<MissionId, Arc<History>>,
     /// Markers of the entries that ever got one.
     pub markers: OrdMap<Offset, Marker>,
+    /// Assignments and runs.
+    pub work: Work,
+    /// Questions that a person has to decide.
+    pub approvals: Approvals,
+    /// Conversations.
+    pub chats: OrdMap<ChatId, Arc<Chat>>,
 }
 
 /// The offsets of one mission's entries, ascending.
@@ -123,6 +158,9 @@ impl Workspace {
             Command::Mission(command) => self.decide_mission(command, context),
             Command::Checkpoint(command) => self.decide_checkpoint(command, context),
             Command::Marker(command) => self.decide_marker(command, context),
+            Command::Work(command) => self.decide_work(command, context),
+            Command::Approval(command) => self.decide_approval(command, context),
+            Command::Chat(command) => self.decide_chat(command, context),
             Command::IfMatch { tags, command } => {
                 let drafts = self.decide(command, context)?;
                 self.require_match(tags, command)?;
@@ -139,7 +177,21 @@ impl Workspace {
             Some(Event::Mission(event)) => self.apply_mission(event, entry),
             Some(Event::Checkpoint(event)) => self.apply_checkpoint(event, entry),
             Some(Event::Marker(event)) => self.apply_marker(event),
+            Some(Event::Work(event)) => self.apply_work(event, entry),
+            Some(Event::Approval(event)) => self.approvals.apply(event, entry),
+            Some(Event::Chat(event)) => self.apply_chat(event, entry),
             Some(Event::Instance(_)) | None => {}
+        }
+    }
+
+    fn apply_work(&mut self, event: &WorkEvent, entry: &Entry) {
+        self.work.apply(event, entry);
+        // A conversation waits for the assignment that answers it.
+        if let WorkEvent::AssignmentCreated(created) = event
+            && created.assignment.purpose == Purpose::Chat
+            && let Some(chat) = self.chats.get_mut(&created.assignment.chat_id)
+        {
+            Arc::make_mut(chat).live = Some((&*entry.subject).into());
         }
     }
 

@@ -58,7 +58,16 @@ async fn put_back(
             let created = creation(app, world, entry).await?;
             created.iter().for_each(|created| put_back_checkpoint(&mut world.state, created));
         }
-        Some(Event::Checkpoint(_) | Event::Instance(_) | Event::Marker(_)) | None => {}
+        // None of these is ever gone.
+        Some(
+            Event::Checkpoint(_)
+            | Event::Instance(_)
+            | Event::Marker(_)
+            | Event::Work(_)
+            | Event::Approval(_)
+            | Event::Chat(_),
+        )
+        | None => {}
     }
     Ok(())
 }
@@ -85,7 +94,8 @@ fn put_back_in_roster(state: &mut Workspace, event: &RosterEvent, subject: &str)
         | RosterEvent::CrewMemberRoleChanged(_)
         | RosterEvent::CrewMemberRemoved(_)
         | RosterEvent::CrewsConnected(_)
-        | RosterEvent::CrewsDisconnected(_) => {}
+        | RosterEvent::CrewsDisconnected(_)
+        | RosterEvent::PolicyChanged(_) => {}
     }
 }
 

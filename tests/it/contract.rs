@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use taffrail_domain::approval::{ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus};
+use taffrail_domain::chat::{ChatAnswered, ChatAsked, ChatOpened};
 use taffrail_domain::checkpoint::{
     CheckpointCreated, CheckpointDeleted, CheckpointRestored, Forked, Snapshot, SnapshotMeta,
 };
@@ -12,13 +14,20 @@ use taffrail_domain::instance::{InstanceEvent, TokenIssued, TokenRevoked, UserCr
 use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
     MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
-    Status, TaskCreated, TaskStats, TaskStatus, TaskStatusChanged, TaskUpdated,
+    Status, Stuck, TaskApproval, TaskCreated, TaskReport, TaskStats, TaskStatus, TaskStatusChanged,
+    TaskUpdated,
 };
 use taffrail_domain::roster::{
     AgentCreated, AgentDeleted, AgentFacts, AgentRole, AgentStatus, AgentStatusChanged, AgentUpdated,
     CrewCreated, CrewDeleted, CrewFacts, CrewMemberAdded, CrewMemberRemoved, CrewMemberRoleChanged,
     CrewUpdated, CrewsConnected, CrewsDisconnected, Direction, MemberAdded, MemberRemoved, MemberRoleChanged,
     Role, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
+};
+use taffrail_domain::roster::{Autonomy, BehaviorMode, PolicyChanged};
+use taffrail_domain::work::{
+    AssignmentClaimed, AssignmentCreated, AssignmentEnded, AssignmentFacts, AssignmentReportedLate,
+    AssignmentStatus, AssignmentUnqueued, EndedBy, Output, Purpose, RunEnd, RunEnded, RunFacts, RunStarted,
+    RunStatus,
 };
 use taffrail_domain::{
     Actor, DecodeError, Draft, Entry, EntryId, Event, Face, LogTag, Offset, Priority, Stored, Time,
@@ -100,6 +109,35 @@ fn samples() -> Vec<Event> {
         mission_status: Status::InProgress,
         task_counts: TaskStats { total: 1, pending: 1, ..TaskStats::default() },
     };
+    let assignment = AssignmentFacts {
+        purpose: Purpose::Task,
+        chat_id: "chat1".into(),
+        crew_id: Some("crew1".into()),
+        mission_id: Some("mission1".into()),
+        task_id: Some("task1".into()),
+        iteration: 2,
+        assigned_by: Some("agent1".into()),
+        assigned_to: "agent2".into(),
+        task: "Do".into(),
+        prompt: Some("it".into()),
+    };
+    let run = RunFacts {
+        agent_id: "agent2".into(),
+        crew_id: Some("crew1".into()),
+        mission_id: Some("mission1".into()),
+        chat_id: Some("chat1".into()),
+        assignment_id: Some("assignment1".into()),
+        triggered_by: Some("agent1".into()),
+        trigger_type: "ASSIGNMENT".into(),
+        metadata: serde_json::json!({ "model": "m" }).into(),
+    };
+    let end = RunEnd {
+        status: RunStatus::Failed,
+        exit_code: Some(1),
+        error_message: Some("e".into()),
+        output: Some(Output { bytes: 3, sha256: "00ff".into() }),
+        metadata: serde_json::json!({ "model": "m" }).into(),
+    };
     vec![
         UserCreated { email_key: "00ff".into() }.into(),
         TokenIssued {
@@ -146,6 +184,8 @@ fn samples() -> Vec<Event> {
         }
         .into(),
         CrewsDisconnected { from_crew_id: "crew1".into(), to_crew_id: "crew2".into() }.into(),
+        PolicyChanged { autonomy: Autonomy::Strict, behavior: BehaviorMode::Block, reason: Some("r".into()) }
+            .into(),
         MissionCreated {
             crew_id: "crew1".into(),
             lead_agent_id: "agent1".into(),
@@ -164,7 +204,12 @@ fn samples() -> Vec<Event> {
             plan: Some("1. Do".into()),
         }
         .into(),
-        MissionStatusChanged { from: Status::Failed, to: Status::Planning, reason: Reason::Restart }.into(),
+        MissionStatusChanged {
+            stuck: vec![Stuck { task_id: "task1".into(), unmet: vec!["task2".into()] }],
+            error_message: Some("e".into()),
+            ..MissionStatusChanged::new(Status::InProgress, Status::Failed, Reason::Deadlock)
+        }
+        .into(),
         MissionDeleted { status: Status::Planning, crew_id: "crew1".into() }.into(),
         TaskCreated {
             task_id: "task1".into(),
@@ -175,6 +220,7 @@ fn samples() -> Vec<Event> {
             task_order: 1,
             depends_on: vec!["task0".into()],
             max_iterations: Some(3),
+            approval_required: true,
             outcome: Some(Outcome { result_summary: Some("done".into()), output_path: Some("/out".into()) }),
         }
         .into(),
@@ -189,6 +235,9 @@ fn samples() -> Vec<Event> {
             output_path: Some("/out".into()),
             token_count: Some(5),
             estimated_cost: Some(0.5),
+            confidence: Some(0.7),
+            evaluation_status: Some("PASS".into()),
+            evaluation_notes: Some("n".into()),
         }
         .into(),
         TaskStatusChanged {
@@ -198,6 +247,22 @@ fn samples() -> Vec<Event> {
             iteration: 2,
             reason: Reason::Restart,
             error_message: Some("no".into()),
+            assignment_id: Some("assignment1".into()),
+            report: Some(Box::new(TaskReport {
+                result_summary: Some("done".into()),
+                output_path: Some("/out".into()),
+                token_count: Some(5),
+                estimated_cost: Some(0.5),
+                confidence: Some(0.4),
+                needs_review: true,
+                notifies: true,
+                handoff_context: Some("h".into()),
+            })),
+            approval: Some(Box::new(TaskApproval {
+                status: "APPROVED".into(),
+                by: user_id(),
+                notes: Some("n".into()),
+            })),
         }
         .into(),
         CheckpointCreated {
@@ -232,6 +297,47 @@ fn samples() -> Vec<Event> {
             new: Priority::Pin,
             reason: "worth it".into(),
             change: 1,
+        }
+        .into(),
+        AssignmentCreated { assignment: assignment.into(), status: AssignmentStatus::Queued }.into(),
+        AssignmentUnqueued {}.into(),
+        AssignmentClaimed { run_id: "run1".into(), worker: "w".into() }.into(),
+        AssignmentEnded {
+            status: AssignmentStatus::Failed,
+            by: EndedBy::Lease,
+            result_summary: Some("r".into()),
+            error_message: Some("e".into()),
+        }
+        .into(),
+        AssignmentReportedLate { status: AssignmentStatus::Completed }.into(),
+        RunStarted { run: run.into() }.into(),
+        RunEnded { end: end.into() }.into(),
+        ApprovalRequested {
+            kind: ApprovalKind::AutonomyGate,
+            reason: "r".into(),
+            crew_id: Some("crew1".into()),
+            agent_id: Some("agent1".into()),
+            mission_id: Some("mission1".into()),
+            task_id: Some("task1".into()),
+            requested_by: "agent1".into(),
+            payload: serde_json::json!({ "target": "mission" }).into(),
+            timeout_at: Some(Time(5)),
+        }
+        .into(),
+        ApprovalDecided { status: ApprovalStatus::Approved, by: Some(user_id()), comment: Some("c".into()) }
+            .into(),
+        ChatOpened {
+            agent_id: "agent1".into(),
+            mode: "CHAT".into(),
+            origin: Some("CLI".into()),
+            metadata: serde_json::json!({ "effort": "low" }).into(),
+        }
+        .into(),
+        ChatAsked { content: "c".into(), by: Some(user_id()) }.into(),
+        ChatAnswered {
+            content: "c".into(),
+            error: Some("e".into()),
+            assignment_id: Some("assignment1".into()),
         }
         .into(),
     ]
@@ -398,7 +504,7 @@ fn what_an_old_entry_did_not_say_is_not_invented() {
         other => panic!("{other:?}"),
     }
     let (from, to, reason) = (Status::Planning, Status::InProgress, Reason::Start);
-    assert_eq!(read("mission.status_change"), MissionStatusChanged { from, to, reason }.into());
+    assert_eq!(read("mission.status_change"), MissionStatusChanged::new(from, to, reason).into());
     let skipped = TaskStatusChanged {
         task_id: "task1".into(),
         from: TaskStatus::InProgress,
@@ -406,6 +512,9 @@ fn what_an_old_entry_did_not_say_is_not_invented() {
         iteration: 1,
         reason: Reason::MissionCancelled,
         error_message: Some("mission cancelled".into()),
+        assignment_id: None,
+        report: None,
+        approval: None,
     };
     assert_eq!(read("task.status_change"), skipped.into());
 }

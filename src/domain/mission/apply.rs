@@ -5,10 +5,10 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::{
-    Mission, MissionCreated, MissionEvent, Status, Task, TaskCreated, TaskStatus, TaskStatusChanged,
-    TaskUpdated,
+    Mission, MissionCreated, MissionEvent, Reason, Status, Task, TaskCreated, TaskReport, TaskStatus,
+    TaskStatusChanged, TaskUpdated,
 };
-use crate::{Entry, Event, Text};
+use crate::{Actor, Entry, Event, Text};
 
 impl Mission {
     /// One step of the fold over a mission's entries; `None` before it began and after it is gone.
@@ -35,10 +35,13 @@ impl Mission {
             description: created.description.clone(),
             plan: created.plan.clone(),
             workflow_template: created.workflow_template.clone(),
+            by_agent: matches!(entry.actor, Actor::Agent(_)),
             status: Status::Planning,
             created_at: entry.time,
             updated_at: entry.time,
             completed_at: None,
+            entered_at: entry.time,
+            entered: entry.offset,
             tasks: OrdMap::new(),
             born: entry.offset,
             changed: entry.offset,
@@ -59,6 +62,7 @@ impl Mission {
                 self.updated_at = entry.time;
                 self.status = moved.to;
                 self.completed_at = moved.to.is_terminal().then_some(entry.time);
+                (self.entered_at, self.entered) = (entry.time, entry.offset);
             }
             MissionEvent::TaskCreated(created) => {
                 let task = Task::begin(created, entry);
@@ -97,11 +101,23 @@ impl Task {
             error_message: None,
             token_count: None,
             estimated_cost: None,
+            assignment_id: None,
+            confidence: None,
+            needs_review: false,
+            handoff_context: None,
+            evaluation_status: None,
+            evaluation_notes: None,
+            approval_required: created.approval_required,
+            approval_status: None,
+            approved_by: None,
+            approved_at: None,
+            lapses: 0,
             started_at: None,
             completed_at: None,
             created_at: entry.time,
             updated_at: entry.time,
             born: entry.offset,
+            moved: entry.offset,
         }
     }
 
@@ -116,23 +132,51 @@ impl Task {
         replace_some(&mut self.output_path, updated.output_path.as_ref());
         replace_some(&mut self.token_count, updated.token_count.as_ref());
         replace_some(&mut self.estimated_cost, updated.estimated_cost.as_ref());
+        replace_some(&mut self.confidence, updated.confidence.as_ref());
+        replace_some(&mut self.evaluation_status, updated.evaluation_status.as_ref());
+        replace_some(&mut self.evaluation_notes, updated.evaluation_notes.as_ref());
     }
 
     fn move_on(&mut self, moved: &TaskStatusChanged, entry: &Entry) {
-        self.updated_at = entry.time;
+        (self.updated_at, self.moved) = (entry.time, entry.offset);
         self.status = moved.to;
-        if moved.iteration > self.iteration {
+        let lapses = self.lapses;
+        // What was worked and waits again begins a new attempt, even under the same number.
+        if moved.iteration > self.iteration || (moved.to.is_editable() && !moved.from.is_editable()) {
             self.begin_again();
         }
         self.iteration = moved.iteration;
-        if moved.to == TaskStatus::InProgress {
-            self.started_at = Some(entry.time);
+        if moved.reason == Reason::LeaseExpired {
+            self.lapses = lapses.saturating_add(1);
         }
-        if moved.to.is_terminal() {
-            self.completed_at = Some(entry.time);
+        match moved.to {
+            TaskStatus::InProgress => self.started_at = Some(entry.time),
+            // A result that waits for an approver is there already (`missions.md` 6.2).
+            TaskStatus::AwaitingApproval
+            | TaskStatus::Completed
+            | TaskStatus::Failed
+            | TaskStatus::Skipped => self.completed_at = Some(entry.time),
+            TaskStatus::Pending | TaskStatus::Blocked => {}
         }
         let message: Option<&Text> = moved.error_message.as_ref();
         replace_some(&mut self.error_message, message);
+        replace_some(&mut self.assignment_id, moved.assignment_id.as_ref());
+        moved.report.iter().for_each(|report| self.take_report(report));
+        if let Some(approval) = &moved.approval {
+            self.approval_status = Some(approval.status.clone());
+            (self.approved_by, self.approved_at) = (Some(approval.by.clone()), Some(entry.time));
+            replace_some(&mut self.evaluation_notes, approval.notes.as_ref());
+        }
+    }
+
+    fn take_report(&mut self, report: &TaskReport) {
+        replace_some(&mut self.result_summary, report.result_summary.as_ref());
+        replace_some(&mut self.output_path, report.output_path.as_ref());
+        replace_some(&mut self.token_count, report.token_count.as_ref());
+        replace_some(&mut self.estimated_cost, report.estimated_cost.as_ref());
+        replace_some(&mut self.confidence, report.confidence.as_ref());
+        replace_some(&mut self.handoff_context, report.handoff_context.as_ref());
+        self.needs_review = report.needs_review;
     }
 }
 
@@ -143,6 +187,16 @@ impl Task {
         self.error_message = None;
         self.started_at = None;
         self.completed_at = None;
+        self.assignment_id = None;
+        self.confidence = None;
+        self.needs_review = false;
+        self.handoff_context = None;
+        self.evaluation_status = None;
+        self.evaluation_notes = None;
+        self.approval_status = None;
+        self.approved_by = None;
+        self.approved_at = None;
+        self.lapses = 0;
     }
 }
 

@@ -5,7 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Status;
-use crate::{CrewId, MissionId, Rejection, TaskId};
+use crate::work::TaskPlan;
+use crate::{CrewId, MissionId, Rejection, TaskId, Text};
 
 /// A wish about one mission. Bodies that must be looked at only after the lookup travel as a result.
 #[derive(Clone, Debug)]
@@ -74,6 +75,21 @@ pub enum MissionCommand {
         /// What it is to be; looked at after the mission's status (`missions.md` 3.10).
         draft: Result<TaskDraft, Rejection>,
     },
+    /// `POST …/tasks/{id}/approve`: additive (`periphery.md` 11)
+    Approve {
+        /// Crew of the path.
+        crew: CrewId,
+        /// Which mission.
+        mission: MissionId,
+        /// Which task.
+        task: TaskId,
+        /// Yes or no.
+        approved: bool,
+        /// Why.
+        notes: Option<Text>,
+    },
+    /// An agent proposes a mission (`missions.md` 4).
+    Propose(Box<Proposal>),
     /// `PATCH …/tasks/{id}`
     UpdateTask {
         /// Crew of the path.
@@ -85,6 +101,23 @@ pub enum MissionCommand {
         /// What is to change.
         patch: TaskPatch,
     },
+}
+
+/// A mission that an agent proposes, with its tasks (`missions.md` 4).
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// Its crew.
+    pub crew: CrewId,
+    /// What it is to be; its LEAD is any agent of the crew.
+    pub draft: MissionDraft,
+    /// The plan.
+    pub plan: Option<String>,
+    /// Its tasks.
+    pub tasks: Vec<TaskPlan>,
+    /// Most tasks one call may bring (`mission.max_tasks`).
+    pub tasks_max: usize,
+    /// Most missions of the crew that agents may have under way (`mission.max_active_per_crew`).
+    pub active_max: usize,
 }
 
 /// Body of create mission.
@@ -139,6 +172,8 @@ pub struct TaskDraft {
     pub depends_on: Option<Vec<String>>,
     /// Max retry iterations, 0 to 50.
     pub max_iterations: Option<i64>,
+    /// Whether its result must be approved; additive.
+    pub approval_required: Option<bool>,
 }
 
 /// Body of update task.

@@ -42,6 +42,7 @@ pub(super) fn copy(source: &Mission, title: Option<&str>, context: &Context<'_>)
             task_order: task.task_order,
             depends_on,
             max_iterations: task.max_iterations,
+            approval_required: false,
             outcome: None,
         };
         let face = created.face(&source.crew_id, &mission, context.actor);

@@ -44,7 +44,7 @@ impl Mission {
         mission_face(entry_type, actor, &self.crew_id, &self.id, action, details)
     }
 
-    pub(super) fn updated_face(&self, updated: &MissionUpdated, actor: &Actor) -> Face {
+    pub(crate) fn updated_face(&self, updated: &MissionUpdated, actor: &Actor) -> Face {
         let fields = updated.fields();
         let payload = json!({ "action": "updated", "fields": fields }).into();
         Face { payload, ..self.face("mission.updated", actor, "updated", &fields.join(", ")) }
@@ -52,10 +52,16 @@ impl Mission {
 
     pub(super) fn moved_face(&self, moved: &MissionStatusChanged, actor: &Actor) -> Face {
         let details = format!("{} → {}", moved.from, moved.to);
-        let payload = json!({
+        let mut payload = json!({
             "action": "status_changed", "details": details,
             "from": moved.from, "to": moved.to, "reason": moved.reason.as_str(),
         });
+        if !moved.stuck.is_empty() {
+            payload["stuck"] = json!(moved.stuck);
+        }
+        if let Some(message) = &moved.error_message {
+            payload["error_message"] = json!(message);
+        }
         Face {
             severity: severity(moved.to == Status::Failed),
             payload: payload.into(),
@@ -68,7 +74,7 @@ impl Mission {
         Face { payload, ..self.face("mission.deleted", actor, "deleted", &self.title) }
     }
 
-    pub(super) fn task_updated_face(&self, task: &Task, updated: &TaskUpdated, actor: &Actor) -> Face {
+    pub(crate) fn task_updated_face(&self, task: &Task, updated: &TaskUpdated, actor: &Actor) -> Face {
         let fields = updated.fields();
         let payload = json!({ "task_id": task.id, "fields": fields });
         Face {
@@ -78,7 +84,7 @@ impl Mission {
         }
     }
 
-    pub(super) fn task_moved_face(
+    pub(crate) fn task_moved_face(
         &self,
         moved: &TaskStatusChanged,
         agent: Option<AgentId>,
@@ -91,6 +97,12 @@ impl Mission {
         });
         if let Some(message) = &moved.error_message {
             payload["error_message"] = json!(message);
+        }
+        if let Some(assignment) = &moved.assignment_id {
+            payload["assignment_id"] = json!(assignment);
+        }
+        if let Some(approval) = &moved.approval {
+            payload["approval_status"] = json!(approval.status);
         }
         Face {
             severity: severity(moved.to == TaskStatus::Failed),
@@ -136,6 +148,9 @@ impl TaskUpdated {
             ("output_path", self.output_path.is_some()),
             ("token_count", self.token_count.is_some()),
             ("estimated_cost", self.estimated_cost.is_some()),
+            ("confidence", self.confidence.is_some()),
+            ("evaluation_status", self.evaluation_status.is_some()),
+            ("evaluation_notes", self.evaluation_notes.is_some()),
         ])
     }
 }

@@ -90,14 +90,8 @@ fn to_resume(mission: &Mission) -> BTreeSet<&TaskId> {
 
 /// The next attempt; the fold forgets what the last one left.
 fn begun_again(mission: &Mission, task: &Task, to: TaskStatus, reason: Reason, actor: &Actor) -> Draft {
-    let event = TaskStatusChanged {
-        task_id: task.id.clone(),
-        from: task.status,
-        to,
-        iteration: task.iteration.saturating_add(1),
-        reason,
-        error_message: None,
-    };
+    let iteration = task.iteration.saturating_add(1);
+    let event = TaskStatusChanged { iteration, ..TaskStatusChanged::new(task, to, reason) };
     let face = mission.task_moved_face(&event, task.assigned_agent_id.clone(), actor);
     Draft::public(mission.id.as_str(), event, face)
 }

@@ -8,7 +8,10 @@ mod decide;
 mod event;
 mod face;
 mod lifecycle;
+mod propose;
+mod settle;
 mod task;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -17,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-pub use command::{CloneDraft, MissionCommand, MissionDraft, MissionPatch, TaskDraft, TaskPatch};
+pub use command::{CloneDraft, MissionCommand, MissionDraft, MissionPatch, Proposal, TaskDraft, TaskPatch};
 pub(crate) use copy::fresh_task_ids;
-use decide::birth_status;
+pub(crate) use decide::birth_status;
 pub use event::{
     MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
-    TaskCreated, TaskStatusChanged, TaskUpdated,
+    Stuck, TaskApproval, TaskCreated, TaskReport, TaskStatusChanged, TaskUpdated,
 };
 pub(crate) use face::mission_face;
 pub use task::{Task, TaskStats, TaskStatus};
@@ -92,6 +95,8 @@ pub struct Mission {
     pub plan: Option<Text>,
     /// A label; never expanded into tasks (`missions.md` 16.6).
     pub workflow_template: Option<Text>,
+    /// Whether an agent proposed it.
+    pub by_agent: bool,
     /// Where it stands.
     pub status: Status,
     /// When it was created.
@@ -100,6 +105,10 @@ pub struct Mission {
     pub updated_at: Time,
     /// When it became terminal.
     pub completed_at: Option<Time>,
+    /// When it came into its present status: its deadline runs from there.
+    pub entered_at: Time,
+    /// Offset of the entry that brought it there.
+    pub entered: Offset,
     /// Its tasks, by id.
     pub tasks: OrdMap<TaskId, Arc<Task>>,
     /// Offset of its creation: the order of lists.

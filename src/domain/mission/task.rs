@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Outcome;
 use crate::entry::words;
-use crate::{AgentId, Offset, TaskId, Text, Time};
+use crate::{AgentId, AssignmentId, Offset, TaskId, Text, Time, UserId};
 
 words! {
     /// The statuses of a task (seed, Missions page).
@@ -60,7 +60,7 @@ impl TaskStatus {
     }
 }
 
-/// A task as it is after its last entry (`missions.md` 2.2). What only the engine sets joins with it.
+/// A task as it is after its last entry (`missions.md` 2.2).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its id.
@@ -91,6 +91,28 @@ pub struct Task {
     pub token_count: Option<i64>,
     /// Cost in USD.
     pub estimated_cost: Option<f64>,
+    /// The assignment that works it, or did last.
+    pub assignment_id: Option<AssignmentId>,
+    /// How sure its agent is, 0 to 1.
+    pub confidence: Option<f64>,
+    /// Whether its agent is so unsure that somebody should look.
+    pub needs_review: bool,
+    /// What its agent hands on.
+    pub handoff_context: Option<Text>,
+    /// A review's verdict: `PASS` or `FAIL`.
+    pub evaluation_status: Option<Text>,
+    /// A reviewer's or approver's notes.
+    pub evaluation_notes: Option<Text>,
+    /// Whether its result must be approved.
+    pub approval_required: bool,
+    /// `APPROVED` or `REJECTED`, once decided.
+    pub approval_status: Option<Text>,
+    /// Who decided.
+    pub approved_by: Option<UserId>,
+    /// When.
+    pub approved_at: Option<Time>,
+    /// How often a worker of this attempt went silent.
+    pub lapses: u32,
     /// When the present attempt began.
     pub started_at: Option<Time>,
     /// When it ended.
@@ -101,6 +123,8 @@ pub struct Task {
     pub updated_at: Time,
     /// Offset of its creation: breaks ties of order.
     pub born: Offset,
+    /// Offset of its last move: what the engine does about it is known by it.
+    pub moved: Offset,
 }
 
 impl Task {
@@ -122,7 +146,7 @@ impl Task {
 
     /// All of it but its position, for the state hash.
     pub(super) fn facts(&self) -> Value {
-        serde_json::json!({
+        let mut facts = serde_json::json!({
             "id": self.id, "title": self.title, "description": self.description,
             "assigned_agent_id": self.assigned_agent_id, "status": self.status,
             "task_order": self.task_order, "depends_on": self.depends_on,
@@ -132,7 +156,20 @@ impl Task {
             "estimated_cost": self.estimated_cost, "started_at": self.started_at,
             "completed_at": self.completed_at, "created_at": self.created_at,
             "updated_at": self.updated_at,
-        })
+        });
+        // What only agents and approvers set is left out while unset: hashes from before it was known hold.
+        let set_by_agents = serde_json::json!({
+            "assignment_id": self.assignment_id, "confidence": self.confidence,
+            "needs_review": self.needs_review.then_some(true), "handoff_context": self.handoff_context,
+            "evaluation_status": self.evaluation_status, "evaluation_notes": self.evaluation_notes,
+            "approval_required": self.approval_required.then_some(true),
+            "approval_status": self.approval_status, "approved_by": self.approved_by,
+            "approved_at": self.approved_at, "lapses": Some(self.lapses).filter(|lapses| *lapses > 0),
+        });
+        if let (Value::Object(facts), Value::Object(more)) = (&mut facts, set_by_agents) {
+            facts.extend(more.into_iter().filter(|(_, value)| !value.is_null()));
+        }
+        facts
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Agent, AgentChanges, AgentFacts, AgentRole, AgentStatus, Connection, Crew, CrewMember, CrewMemberAdded,
-    Member, Opened, Role, Roster, RosterEvent,
+    Member, Opened, Policy, Role, Roster, RosterEvent,
 };
 use crate::{AgentId, CrewId, CrewMemberId, Entry, UserId, Workspace};
 
@@ -58,6 +58,7 @@ impl Roster {
                 let crew = Crew {
                     id: subject.into(),
                     facts: (*created.crew).clone(),
+                    policy: Policy::default(),
                     created_at: entry.time,
                     updated_at: entry.time,
                     deleted_at: None,
@@ -73,6 +74,17 @@ impl Roster {
                     crew.facts.change(&updated.changes);
                     self.crew_slugs.insert(crew.facts.slug.clone(), crew.id.clone());
                     (crew.updated_at, crew.changed) = (entry.time, entry.offset);
+                }
+            }
+            RosterEvent::PolicyChanged(changed) => {
+                if let Some(crew) = self.crews.get_mut(subject) {
+                    crew.policy = Policy {
+                        autonomy: changed.autonomy,
+                        behavior: changed.behavior,
+                        set_by: entry.actor.user().cloned(),
+                        set_at: Some(entry.time),
+                        reason: changed.reason.clone(),
+                    };
                 }
             }
             RosterEvent::CrewDeleted(_) => self.delete_crew(entry),

@@ -109,6 +109,13 @@ pub enum RosterCommand {
     },
     /// `POST /crew-connections`
     Connect(ConnectionDraft),
+    /// `PUT /crews/{id}/policy`
+    SetPolicy {
+        /// Which crew.
+        crew: CrewId,
+        /// What its policy is to be.
+        draft: super::PolicyDraft,
+    },
     /// `DELETE /crew-connections/{id}`
     Disconnect {
         /// Which.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::CrewPatch;
 use super::command::{clearing, name, set, set_some, slug};
 use super::facts::facts;
+use super::{CrewPatch, Policy};
 use crate::{CrewId, Offset, Rejection, Text, Time};
 
 /// A crew as it is after its last entry.
@@ -14,6 +14,8 @@ pub struct Crew {
     pub id: CrewId,
     /// What its members may change.
     pub facts: CrewFacts,
+    /// How much its agents may do without asking.
+    pub policy: Policy,
     /// When it was created.
     pub created_at: Time,
     /// When it last changed.

@@ -9,6 +9,7 @@ use super::{
     Member, MemberAdded, MemberRemoved, MemberRoleChanged, Permission, Role, RosterCommand,
     WebhookSecretRotated, WorkspaceOpened,
 };
+use crate::unfolding::Unfolding;
 use crate::{Actor, AgentId, Context, CrewId, Draft, Face, MemberId, Rejection, Severity, UserId, Workspace};
 
 impl Workspace {
@@ -40,13 +41,23 @@ impl Workspace {
                 let crew = self.crew(crew.as_str())?;
                 let face = audit("deleted", "CREW", crew.id.as_str(), &crew.facts.name, context.actor);
                 let face = Face { crew_id: Some(crew.id.clone()), ..face };
-                Ok(vec![Draft::public(crew.id.as_str(), CrewDeleted { slug: crew.facts.slug.clone() }, face)])
+                let deleted = CrewDeleted { slug: crew.facts.slug.clone() };
+                let mut unfolding = Unfolding::of(self, context);
+                unfolding.stop_crew_work(&crew.id);
+                unfolding.add(Draft::public(crew.id.as_str(), deleted, face));
+                Ok(unfolding.finish())
             }
             RosterCommand::CreateAgent(patch) => self.create_agent(patch, context),
             RosterCommand::UpdateAgent { agent, patch } => {
                 self.update_agent(self.agent(agent.as_str())?, patch, context.actor)
             }
-            RosterCommand::StopAgent { agent } => Ok(stop(self.agent(agent.as_str())?, context.actor)),
+            RosterCommand::StopAgent { agent } => {
+                let mut unfolding = Unfolding::of(self, context);
+                let agent = self.agent(agent.as_str())?;
+                unfolding.extend(stop(agent, context.actor));
+                unfolding.stop_agent_work(&agent.id, "agent stopped");
+                Ok(unfolding.finish())
+            }
             RosterCommand::RotateWebhookSecret { agent, secret } => {
                 let agent = self.agent(agent.as_str())?;
                 let face = agent_face("updated", &agent.id, &agent.facts, context.actor);
@@ -61,6 +72,7 @@ impl Workspace {
                 self.remove_crew_member(crew, member, context.actor)
             }
             RosterCommand::Connect(draft) => self.connect(draft, context),
+            RosterCommand::SetPolicy { crew, draft } => self.set_policy(crew, draft, context.actor),
             RosterCommand::Disconnect { connection } => self.disconnect(connection, context.actor),
             RosterCommand::DeleteAgent { agent } => {
                 let agent = self.agent(agent.as_str())?;
@@ -68,7 +80,10 @@ impl Workspace {
                 self.roster.require_in(context.actor, crew, Permission::Manage)?;
                 let face = agent_face("deleted", &agent.id, &agent.facts, context.actor);
                 let deleted = AgentDeleted { slug: agent.facts.slug.clone() };
-                Ok(vec![Draft::public(agent.id.as_str(), deleted, face)])
+                let mut unfolding = Unfolding::of(self, context);
+                unfolding.add(Draft::public(agent.id.as_str(), deleted, face));
+                unfolding.stop_agent_work(&agent.id, "the agent was deleted");
+                Ok(unfolding.finish())
             }
         }
     }
@@ -283,6 +298,7 @@ fn needs(command: &RosterCommand) -> Permission {
         | RosterCommand::StopAgent { .. }
         | RosterCommand::ChangeRole { .. }
         | RosterCommand::AddCrewMember { .. }
+        | RosterCommand::SetPolicy { .. }
         | RosterCommand::Connect(_) => Permission::Create,
         RosterCommand::Open { .. }
         | RosterCommand::AddMember { .. }
@@ -300,7 +316,12 @@ fn stop(agent: &Agent, actor: &Actor) -> Vec<Draft> {
     if agent.status == AgentStatus::Stopped {
         return vec![];
     }
-    let moved = AgentStatusChanged { from: agent.status, to: AgentStatus::Stopped };
+    vec![agent_moved(agent, AgentStatus::Stopped, actor)]
+}
+
+/// An agent does something else now.
+pub(crate) fn agent_moved(agent: &Agent, to: AgentStatus, actor: &Actor) -> Draft {
+    let moved = AgentStatusChanged { from: agent.status, to };
     let details = format!("{} → {}", moved.from, moved.to);
     let face = Face {
         crew_id: agent.facts.crew_id.clone(),
@@ -308,7 +329,7 @@ fn stop(agent: &Agent, actor: &Actor) -> Vec<Draft> {
         payload: json!({ "status": moved.to, "prev": moved.from, "details": details }).into(),
         ..Face::new("agent.status_change", actor, "status_changed", &details)
     };
-    vec![Draft::public(agent.id.as_str(), moved, face)]
+    Draft::public(agent.id.as_str(), moved, face)
 }
 
 fn member_added(user: &UserId, role: Role, context: &Context<'_>) -> Draft {

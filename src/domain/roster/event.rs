@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AgentChanges, AgentFacts, AgentStatus, CrewChanges, CrewFacts, Direction, Role};
+use super::{
+    AgentChanges, AgentFacts, AgentStatus, Autonomy, BehaviorMode, CrewChanges, CrewFacts, Direction, Role,
+};
 use crate::event::events;
 use crate::{CrewId, CrewMemberId, MemberId, SecretId, Text, UserId};
 
@@ -44,6 +46,8 @@ events! {
         "crew.connected" => CrewsConnected,
         /// They may no longer.
         "crew.disconnected" => CrewsDisconnected,
+        /// A crew's agents may do more, or less, without asking.
+        "policy.changed" => PolicyChanged,
     }
 }
 
@@ -192,4 +196,15 @@ pub struct CrewsDisconnected {
     pub from_crew_id: CrewId,
     /// Who took it.
     pub to_crew_id: CrewId,
+}
+
+/// A crew's policy. Subject: the crew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyChanged {
+    /// How much its agents may do.
+    pub autonomy: Autonomy,
+    /// What becomes of denied behaviour.
+    pub behavior: BehaviorMode,
+    /// Why.
+    pub reason: Option<Text>,
 }

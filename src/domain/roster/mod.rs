@@ -9,6 +9,7 @@ mod crew_member;
 mod decide;
 mod event;
 mod facts;
+mod policy;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -19,11 +20,14 @@ pub(crate) use command::{name, slug, slug_of};
 pub use connection::{Connection, Direction};
 pub use crew::{Crew, CrewChanges, CrewFacts};
 pub use crew_member::CrewMember;
+pub(crate) use decide::agent_moved;
 pub use event::{
     AgentCreated, AgentDeleted, AgentStatusChanged, AgentUpdated, CrewCreated, CrewDeleted, CrewMemberAdded,
     CrewMemberRemoved, CrewMemberRoleChanged, CrewUpdated, CrewsConnected, CrewsDisconnected, MemberAdded,
-    MemberRemoved, MemberRoleChanged, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
+    MemberRemoved, MemberRoleChanged, PolicyChanged, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
 };
+
+pub use policy::{Autonomy, BehaviorMode, Policy, PolicyDraft};
 
 use crate::entry::words;
 use crate::index::under;
@@ -145,7 +149,8 @@ impl Roster {
     /// `Forbidden`.
     pub fn require(&self, actor: &Actor, permission: Permission) -> Result<(), Rejection> {
         let allowed = match actor {
-            Actor::System => true,
+            // What an agent may wish is settled at its door, by its binding and its crew's policy.
+            Actor::Agent(_) | Actor::Orchestrator | Actor::System => true,
             Actor::User(user) => self.role(user).is_some_and(|role| role.allows(permission)),
         };
         if allowed { Ok(()) } else { Err(Rejection::forbidden()) }
@@ -193,7 +198,8 @@ impl Roster {
         permission: Permission,
     ) -> Result<(), Rejection> {
         let allowed = match actor {
-            Actor::System => true,
+            // What an agent may wish is settled at its door, by its binding and its crew's policy.
+            Actor::Agent(_) | Actor::Orchestrator | Actor::System => true,
             Actor::User(user) => self.effective_role(user, crew).is_some_and(|role| role.allows(permission)),
         };
         if allowed { Ok(()) } else { Err(Rejection::forbidden()) }

@@ -197,16 +197,10 @@ fn the_hashes_are_frozen() {
 fn a_completed_task_brings_its_result_into_the_fork() {
     let mut drafts = underway();
     drafts.push(super::kit::public(taffrail_domain::mission::TaskUpdated {
-        task_id: "a".into(),
-        title: None,
-        description: None,
-        assigned_agent_id: None,
-        depends_on: None,
         result_summary: Some("42".into()),
-        error_message: None,
         output_path: Some("/out".into()),
         token_count: Some(7),
-        estimated_cost: None,
+        ..taffrail_domain::mission::TaskUpdated::of("a".into())
     }));
     let before = given(drafts).when(bookmark(None)).world();
     let world = given([]).replace_world(before.clone()).when(fork_of(&before, Some("try"))).world();

@@ -203,7 +203,7 @@ pub(crate) fn created(title: &str) -> Draft {
 }
 
 pub(crate) fn moved(from: Status, to: Status) -> Draft {
-    public(MissionStatusChanged { from, to, reason: Reason::Patch })
+    public(MissionStatusChanged::new(from, to, Reason::Patch))
 }
 
 /// The mission, brought to a status along a path the table allows.
@@ -230,6 +230,7 @@ pub(crate) fn task_created(id: &str, status: TaskStatus, depends_on: &[&str]) ->
         task_order: 0,
         depends_on: depends_on.iter().map(|id| TaskId::from(*id)).collect(),
         max_iterations: None,
+        approval_required: false,
         outcome: None,
     }
 }
@@ -243,23 +244,22 @@ pub(crate) fn task_moved(id: &str, from: TaskStatus, to: TaskStatus) -> Draft {
 }
 
 pub(crate) fn task_move(id: &str, from: TaskStatus, to: TaskStatus, reason: Reason) -> TaskStatusChanged {
-    TaskStatusChanged { task_id: id.into(), from, to, iteration: 1, reason, error_message: None }
+    TaskStatusChanged {
+        task_id: id.into(),
+        from,
+        to,
+        iteration: 1,
+        reason,
+        error_message: None,
+        assignment_id: None,
+        report: None,
+        approval: None,
+    }
 }
 
 /// A change of a task that changes nothing yet.
 pub(crate) fn task_update(id: &str) -> TaskUpdated {
-    TaskUpdated {
-        task_id: id.into(),
-        title: None,
-        description: None,
-        assigned_agent_id: None,
-        depends_on: None,
-        result_summary: None,
-        error_message: None,
-        output_path: None,
-        token_count: None,
-        estimated_cost: None,
-    }
+    TaskUpdated::of(id.into())
 }
 
 /// A fact about the stage's mission, with a face that names the mission.

@@ -43,7 +43,7 @@ fn again(id: &str, from: TaskStatus, to: TaskStatus, reason: Reason) -> Event {
 }
 
 fn moved(from: Status, to: Status, reason: Reason) -> Event {
-    MissionStatusChanged { from, to, reason }.into()
+    MissionStatusChanged::new(from, to, reason).into()
 }
 
 fn mission_of(world: &WorkspaceWorld) -> &Mission {
@@ -110,6 +110,7 @@ fn a_new_attempt_forgets_what_the_last_one_left_and_keeps_the_plan_and_the_cost(
             started_at: None,
             completed_at: None,
             updated_at: taffrail_projections::World::time(&world),
+            moved: mission_of(&world).tasks["a"].moved,
             ..(*mission_of(&before).tasks["a"]).clone()
         };
         assert_eq!(*mission_of(&world).tasks["a"], expected);
@@ -130,6 +131,8 @@ fn a_restarted_mission_keeps_all_but_its_status() {
         completed_at: None,
         updated_at: after.updated_at,
         changed: after.changed,
+        entered_at: after.entered_at,
+        entered: after.entered,
         tasks: after.tasks.clone(),
         ..before
     };

@@ -51,7 +51,7 @@ impl Story {
     /// The mission goes to a status, whatever the table says.
     pub(super) fn moves(&mut self, time: u64, mission: &str, to: Status) {
         let from = self.world.state.missions[mission].status;
-        self.happens(time, mission, MissionStatusChanged { from, to, reason: Reason::Patch });
+        self.happens(time, mission, MissionStatusChanged::new(from, to, Reason::Patch));
     }
 
     /// The mission gets a task of its own, which ends with these tokens and this cost.

@@ -80,7 +80,7 @@ fn every_transition_of_the_table_is_allowed_and_no_other() {
             if allowed {
                 let event = only_mission_event(then.events());
                 let to = Status::parse(wish).expect("a status");
-                let moved = MissionStatusChanged { from: *from, to, reason: Reason::Patch };
+                let moved = MissionStatusChanged::new(*from, to, Reason::Patch);
                 assert_eq!(event, MissionEvent::MissionStatusChanged(moved));
             } else {
                 let detail = format!("Invalid status transition from {from} to {wish}");
@@ -121,6 +121,8 @@ fn a_terminal_status_sets_completed_at_and_a_move_changes_nothing_else() {
         status: Status::Failed,
         updated_at: world.time(),
         completed_at: Some(world.time()),
+        entered_at: world.time(),
+        entered: world.head(),
         changed: world.head(),
         ..(*before).clone()
     };
@@ -193,8 +195,7 @@ fn cancelling_skips_what_is_in_flight_and_leaves_the_rest() {
         error_message: Some("mission cancelled".into()),
         ..task_move("a", TaskStatus::InProgress, TaskStatus::Skipped, Reason::MissionCancelled)
     };
-    let cancelled =
-        MissionStatusChanged { from: Status::InProgress, to: Status::Cancelled, reason: Reason::Patch };
+    let cancelled = MissionStatusChanged::new(Status::InProgress, Status::Cancelled, Reason::Patch);
     given(drafts).when(to("CANCELLED")).then::<Event>([cancelled.into(), skipped.into()]);
 }
 
@@ -225,8 +226,7 @@ fn a_deleted_mission_is_not_found_but_its_entries_stay() {
 
 #[test]
 fn a_planning_mission_starts() {
-    let started =
-        MissionStatusChanged { from: Status::Planning, to: Status::InProgress, reason: Reason::Start };
+    let started = MissionStatusChanged::new(Status::Planning, Status::InProgress, Reason::Start);
     given([created("Ship the beta")]).when(start(Status::Planning)).then([started]);
 }
 

@@ -39,7 +39,7 @@ fn depend(id: &str, list: &str) -> MissionCommand {
     patch(id, TaskPatch { depends_on: Some(list.into()), ..TaskPatch::default() })
 }
 
-/// A running mission whose task `a` stands here.
+/// A running mission whose task `a` stands here, and which has more to do.
 fn with_a(status: TaskStatus) -> Vec<Draft> {
     let mut drafts = in_status(Status::InProgress);
     let path: &[(TaskStatus, TaskStatus)] = match status {
@@ -48,7 +48,8 @@ fn with_a(status: TaskStatus) -> Vec<Draft> {
         TaskStatus::Skipped => &[(PENDING, TaskStatus::Skipped)],
         ended => &[(PENDING, RUNNING), (RUNNING, ended)],
     };
-    drafts.push(task("a", if status == BLOCKED { BLOCKED } else { PENDING }, &[]));
+    drafts.push(task("more", PENDING, &[]));
+    drafts.push(if status == BLOCKED { task("a", BLOCKED, &["more"]) } else { task("a", PENDING, &[]) });
     drafts.extend(path.iter().map(|(from, to)| {
         let to = if *to == RUNNING { RUNNING } else { status };
         task_moved("a", *from, to)
@@ -286,16 +287,10 @@ fn results_may_be_reported_on_any_task_of_any_mission() {
     let mut drafts = with_a(DONE);
     drafts.push(super::kit::moved(Status::InProgress, Status::Failed));
     let updated = TaskUpdated {
-        task_id: "a".into(),
-        title: None,
-        description: None,
         assigned_agent_id: Some(WORKER.into()),
-        depends_on: None,
         result_summary: Some("done".into()),
-        error_message: None,
-        output_path: None,
         token_count: Some(-5),
-        estimated_cost: None,
+        ..taffrail_domain::mission::TaskUpdated::of("a".into())
     };
     given(drafts).when(patch("a", wish)).then([updated]);
 }

@@ -1,0 +1,214 @@
+//! Who may decide, and what then follows: the decision and its effect are one batch (`periphery.md` 11).
+
+use serde_json::json;
+
+use super::{Approval, ApprovalCommand, ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus};
+use crate::index::under;
+use crate::mission::{Mission, Reason, Status, Task, TaskApproval, TaskStatus};
+use crate::roster::Permission;
+use crate::unfolding::Unfolding;
+use crate::work::MISSION_MS_MAX;
+use crate::{
+    Actor, ApprovalId, Context, CrewId, Draft, Face, MissionId, Rejection, Severity, TaskId, Text, Time,
+    UserId, Workspace,
+};
+
+impl Workspace {
+    pub(crate) fn decide_approval(
+        &self,
+        command: &ApprovalCommand,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
+        self.roster.require(context.actor, Permission::Manage)?;
+        let mut unfolding = Unfolding::of(self, context);
+        match command {
+            ApprovalCommand::Decide { approval, approved, comment } => {
+                let found = self.approval(approval)?;
+                if found.status != ApprovalStatus::Pending {
+                    return Err(Rejection::conflict("approval.decided", "already decided"));
+                }
+                let status = if *approved { ApprovalStatus::Approved } else { ApprovalStatus::Denied };
+                match (&found.request.mission_id, &found.request.task_id) {
+                    (Some(mission), Some(task)) => {
+                        unfolding.decide_task(mission, task, *approved, comment)?
+                    }
+                    _ => unfolding.close(found, status, comment.clone(), context.actor),
+                }
+            }
+            ApprovalCommand::Cancel { approval, reason } => {
+                let found = self.approval(approval)?;
+                if found.status != ApprovalStatus::Pending {
+                    let detail = "approval is not pending (already decided or cancelled)";
+                    return Err(Rejection::conflict("approval.not_pending", detail));
+                }
+                // A held result that nobody is asked about any more would be held for ever.
+                if let (Some(mission), Some(task)) = (&found.request.mission_id, &found.request.task_id) {
+                    unfolding.decide_task(mission, task, false, reason)?;
+                } else {
+                    unfolding.close(found, ApprovalStatus::Cancelled, reason.clone(), context.actor);
+                }
+            }
+        }
+        Ok(unfolding.finish())
+    }
+
+    /// `POST …/tasks/{id}/approve`
+    pub(crate) fn approve_task(
+        &self,
+        (crew, mission, task): (&CrewId, &MissionId, &TaskId),
+        approved: bool,
+        notes: &Option<Text>,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
+        self.mission(crew, mission)?;
+        let mut unfolding = Unfolding::of(self, context);
+        unfolding.decide_task(mission, task, approved, notes)?;
+        Ok(unfolding.finish())
+    }
+
+    /// A question of this workspace.
+    ///
+    /// # Errors
+    /// `not found`.
+    pub fn approval(&self, id: &ApprovalId) -> Result<&Approval, Rejection> {
+        let found = self.approvals.all.get(id);
+        found.map(|found| &**found).ok_or_else(|| Rejection::not_found("approval.not_found", "not found"))
+    }
+}
+
+impl Unfolding<'_> {
+    /// A result waits for a person.
+    pub(crate) fn request_task_approval(&mut self, mission: &Mission, task: &Task) {
+        let request = ApprovalRequested {
+            kind: ApprovalKind::Custom,
+            reason: format!("Result of task {:?} needs approval", &*task.title).into(),
+            crew_id: Some(mission.crew_id.clone()),
+            agent_id: task.assigned_agent_id.clone(),
+            mission_id: Some(mission.id.clone()),
+            task_id: Some(task.id.clone()),
+            requested_by: task.assigned_agent_id.as_ref().map_or("engine", |id| id.as_str()).into(),
+            payload: json!({ "target": "mission_task", "target_id": task.id }).into(),
+            timeout_at: Some(Time(mission.entered_at.0.saturating_add(MISSION_MS_MAX))),
+        };
+        self.request_approval(request);
+    }
+
+    pub(crate) fn request_approval(&mut self, request: ApprovalRequested) -> ApprovalId {
+        let id = ApprovalId::from(self.context.mint.cuid());
+        let payload = json!({ "approval_id": id, "kind": request.kind, "task_id": request.task_id });
+        let actor = request.agent_id.clone().map_or(Actor::Orchestrator, Actor::Agent);
+        let face = Face {
+            severity: Severity::Notice,
+            crew_id: request.crew_id.clone(),
+            agent_id: request.agent_id.clone(),
+            mission_id: request.mission_id.clone(),
+            payload: payload.into(),
+            refs: json!({ "approval_id": id }).into(),
+            ..Face::new("approval.requested", &actor, "approval requested", &request.reason)
+        };
+        self.add(Draft::public(id.as_str(), request, face));
+        id
+    }
+
+    /// Questions about results that are not held any more are withdrawn.
+    pub(crate) fn withdraw_idle_approvals(&mut self, mission: &MissionId) {
+        let held = |task: &TaskId| {
+            let found = self.state.missions.get(mission).filter(|found| found.status == Status::InProgress);
+            let task = found.and_then(|found| found.tasks.get(task));
+            task.is_some_and(|task| task.status == TaskStatus::AwaitingApproval)
+        };
+        let own = under(&self.state.approvals.pending_of, mission)
+            .filter_map(|id| self.state.approvals.all.get(id));
+        let idle = own.filter(|found| found.request.task_id.as_ref().is_some_and(|task| !held(task)));
+        let idle: Vec<Approval> = idle.map(|found| (**found).clone()).collect();
+        let timed_out = self.state.missions.get(mission).is_some_and(|found| {
+            found.status == Status::Failed
+                && self.context.now.0 >= found.entered_at.0
+                && idle.iter().any(|idle| idle.request.timeout_at.is_some_and(|at| at <= self.context.now))
+        });
+        for approval in idle {
+            let status = if timed_out { ApprovalStatus::Timeout } else { ApprovalStatus::Cancelled };
+            self.close(&approval, status, None, &Actor::Orchestrator);
+        }
+    }
+
+    fn close(&mut self, approval: &Approval, status: ApprovalStatus, comment: Option<Text>, actor: &Actor) {
+        let (entry_type, severity) = match status {
+            ApprovalStatus::Approved => ("approval.granted", Severity::Notice),
+            ApprovalStatus::Denied => ("approval.denied", Severity::Notice),
+            ApprovalStatus::Timeout => ("approval.timeout", Severity::Warn),
+            ApprovalStatus::Cancelled | ApprovalStatus::Pending => ("approval.cancelled", Severity::Notice),
+        };
+        let request = &approval.request;
+        let mut payload = json!({ "approval_id": approval.id, "kind": request.kind, "comment": comment });
+        if status == ApprovalStatus::Cancelled {
+            payload["cancelled"] = json!(true);
+            payload["reason"] = json!(comment);
+        }
+        let face = Face {
+            severity,
+            crew_id: request.crew_id.clone(),
+            agent_id: request.agent_id.clone(),
+            mission_id: request.mission_id.clone(),
+            payload: payload.into(),
+            refs: json!({ "approval_id": approval.id }).into(),
+            ..Face::new(entry_type, actor, &format!("approval {status}"), &request.reason)
+        };
+        let decided = ApprovalDecided { status, by: actor.user().cloned(), comment };
+        self.add(Draft::public(approval.id.as_str(), decided, face));
+    }
+
+    /// A person decides about a held result; whoever comes second is too late (`missions.md` 9.6).
+    fn decide_task(
+        &mut self,
+        mission: &MissionId,
+        task: &TaskId,
+        approved: bool,
+        notes: &Option<Text>,
+    ) -> Result<(), Rejection> {
+        let found = self.state.missions.get(mission).cloned();
+        let found = found.ok_or_else(|| Rejection::not_found("mission.not_found", "Mission not found"))?;
+        let held = found.tasks.get(task).cloned();
+        let held = held.ok_or_else(|| Rejection::not_found("task.not_found", "Task not found"))?;
+        if found.status != Status::InProgress || held.status != TaskStatus::AwaitingApproval {
+            return Err(Rejection::conflict("approval.decided", "already decided"));
+        }
+        let by: UserId = self.context.actor.user().cloned().ok_or_else(Rejection::forbidden)?;
+        let (word, to, reason) = match approved {
+            true => ("APPROVED", TaskStatus::Completed, Reason::Approved),
+            false => ("REJECTED", TaskStatus::Failed, Reason::Rejected),
+        };
+        let approval = TaskApproval { status: word.into(), by, notes: notes.clone() };
+        self.move_task(mission, task, to, reason, |moved| moved.approval = Some(approval.into()));
+        let asked = under(&self.state.approvals.pending_of, mission)
+            .filter_map(|id| self.state.approvals.all.get(id));
+        let asked = asked.filter(|asked| asked.request.task_id.as_ref() == Some(task)).cloned().next();
+        if let Some(asked) = asked {
+            let status = if approved { ApprovalStatus::Approved } else { ApprovalStatus::Denied };
+            let actor = self.context.actor.clone();
+            self.close(&asked, status, notes.clone(), &actor);
+        }
+        if !approved {
+            self.fail_what_waits_for(mission, task);
+        }
+        self.settle(mission);
+        Ok(())
+    }
+
+    /// What waits for a rejected result fails with it, and what waits for that (`missions.md` 6.2).
+    fn fail_what_waits_for(&mut self, mission: &MissionId, task: &TaskId) {
+        let mut open = vec![task.clone()];
+        while let Some(failed) = open.pop() {
+            let Some(found) = self.state.missions.get(mission).cloned() else { return };
+            let waits = |task: &&std::sync::Arc<Task>| {
+                task.status == TaskStatus::Blocked && task.depends_on.contains(&failed)
+            };
+            for waiting in found.tasks_in_order().into_iter().filter(waits) {
+                self.move_task(mission, &waiting.id, TaskStatus::Failed, Reason::UpstreamRejected, |moved| {
+                    moved.error_message = Some("upstream task rejected".into());
+                });
+                open.push(waiting.id.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Questions that a person has to decide (`periphery.md` 11, `missions.md` 9.6).
+
+mod decide;
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::entry::words;
+use crate::event::events;
+use crate::{AgentId, ApprovalId, CrewId, Entry, Json, MissionId, Offset, TaskId, Text, Time, UserId};
+
+words! {
+    /// Where a question stands.
+    ApprovalStatus {
+        /// Nobody has decided.
+        #[default]
+        Pending = "pending",
+        /// Yes.
+        Approved = "approved",
+        /// No.
+        Denied = "denied",
+        /// Nobody decided in time.
+        Timeout = "timeout",
+        /// It does not matter any more.
+        Cancelled = "cancelled",
+    }
+}
+
+words! {
+    /// What a question is about (`periphery.md` 11).
+    ApprovalKind {
+        /// Anything else: a task's result.
+        #[default]
+        Custom = "custom",
+        /// An agent's wish that its crew's policy holds.
+        AutonomyGate = "autonomy_gate",
+    }
+}
+
+events! {
+    /// Facts about questions. The subject is the question.
+    ApprovalEvent {
+        /// Somebody has to decide.
+        "approval.requested" => ApprovalRequested,
+        /// It is decided, or does not matter any more.
+        "approval.decided" => ApprovalDecided,
+    }
+}
+
+/// Somebody has to decide.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalRequested {
+    /// What about.
+    pub kind: ApprovalKind,
+    /// Why.
+    pub reason: Text,
+    /// Crew it concerns.
+    pub crew_id: Option<CrewId>,
+    /// Agent it concerns.
+    pub agent_id: Option<AgentId>,
+    /// Mission it concerns.
+    pub mission_id: Option<MissionId>,
+    /// Task whose result it is about.
+    pub task_id: Option<TaskId>,
+    /// Who asks.
+    pub requested_by: Text,
+    /// Free facts.
+    pub payload: Json,
+    /// When it lapses.
+    pub timeout_at: Option<Time>,
+}
+
+/// It is decided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalDecided {
+    /// How; never `pending`.
+    pub status: ApprovalStatus,
+    /// By whom, if by a person.
+    pub by: Option<UserId>,
+    /// Why.
+    pub comment: Option<Text>,
+}
+
+/// A wish about a question.
+#[derive(Clone, Debug)]
+pub enum ApprovalCommand {
+    /// `POST /approvals/{id}/decide`
+    Decide {
+        /// Which.
+        approval: ApprovalId,
+        /// Yes or no.
+        approved: bool,
+        /// Why.
+        comment: Option<Text>,
+    },
+    /// `POST /approvals/{id}/cancel`
+    Cancel {
+        /// Which.
+        approval: ApprovalId,
+        /// Why.
+        reason: Option<Text>,
+    },
+}
+
+/// A question as it is after its last entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Its id.
+    pub id: ApprovalId,
+    /// What was asked.
+    pub request: ApprovalRequested,
+    /// Where it stands.
+    pub status: ApprovalStatus,
+    /// Who decided.
+    pub decided_by: Option<UserId>,
+    /// Why.
+    pub comment: Option<Text>,
+    /// When it was asked.
+    pub created_at: Time,
+    /// When it was decided.
+    pub decided_at: Option<Time>,
+    /// Offset of its beginning: the order of lists.
+    pub born: Offset,
+}
+
+/// Every question of a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Approvals {
+    /// By id.
+    pub all: OrdMap<ApprovalId, Arc<Approval>>,
+    /// By beginning.
+    pub by_birth: OrdMap<Offset, ApprovalId>,
+    /// Those nobody has decided, by mission.
+    pub pending_of: OrdSet<(MissionId, ApprovalId)>,
+}
+
+impl Approvals {
+    pub(crate) fn apply(&mut self, event: &ApprovalEvent, entry: &Entry) {
+        let id = ApprovalId::from(&*entry.subject);
+        match event {
+            ApprovalEvent::ApprovalRequested(request) => {
+                if let Some(mission) = &request.mission_id {
+                    self.pending_of.insert((mission.clone(), id.clone()));
+                }
+                let approval = Approval {
+                    id: id.clone(),
+                    request: request.clone(),
+                    status: ApprovalStatus::Pending,
+                    decided_by: None,
+                    comment: None,
+                    created_at: entry.time,
+                    decided_at: None,
+                    born: entry.offset,
+                };
+                self.by_birth.insert(entry.offset, id.clone());
+                self.all.insert(id, Arc::new(approval));
+            }
+            ApprovalEvent::ApprovalDecided(decided) => {
+                let Some(approval) = self.all.get_mut(&id) else { return };
+                let approval = Arc::make_mut(approval);
+                (approval.status, approval.decided_at) = (decided.status, Some(entry.time));
+                approval.decided_by.clone_from(&decided.by);
+                approval.comment.clone_from(&decided.comment);
+                if let Some(mission) = &approval.request.mission_id {
+                    self.pending_of.remove(&(mission.clone(), id));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! What may be done with assignments and runs, and what then is true.
+
+use super::{AssignmentEnded, AssignmentStatus, EndedBy, Purpose, RunEnd, RunEnded, RunStatus, WorkCommand};
+use crate::mission::{Reason, Status, TaskStatus};
+use crate::roster::{AgentStatus, Permission, agent_moved};
+use crate::unfolding::Unfolding;
+use crate::{
+    Actor, AgentId, AssignmentId, Context, CrewId, Draft, MissionId, Offset, Rejection, Text, Workspace,
+};
+
+/// Memory that one agent of a crew is given (`missions.md` 9.4).
+const AGENT_MEMORY_MB: i64 = 2_048;
+/// How often a worker may go silent over one attempt before the attempt has failed.
+const LAPSES_MAX: u32 = 3;
+pub(super) const LEASE_EXPIRED: &str = "the worker went silent";
+
+impl Workspace {
+    pub(crate) fn decide_work(
+        &self,
+        command: &WorkCommand,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
+        self.roster.require(context.actor, Permission::Create)?;
+        let mut unfolding = Unfolding::of(self, context);
+        match command {
+            WorkCommand::Dispatch { mission, task, agent } => {
+                unfolding.dispatch(mission, task, agent.as_ref())
+            }
+            WorkCommand::Plan { mission } => unfolding.ask_lead(mission, Purpose::Planning),
+            WorkCommand::Review { mission } => unfolding.ask_lead(mission, Purpose::Review),
+            WorkCommand::TimeOut { mission } => unfolding.time_out(mission),
+            WorkCommand::Lapse { assignment, fence } => {
+                if self.holds(assignment, *fence) {
+                    unfolding.lapse(assignment);
+                }
+            }
+            WorkCommand::Claim(claim) => unfolding.claim(claim),
+            WorkCommand::Note { assignment, fence, notes } => {
+                self.require_claim(assignment, *fence)?;
+                unfolding.note(assignment, notes);
+            }
+            WorkCommand::Report { assignment, fence, report } => {
+                unfolding.report(assignment, *fence, report)?;
+            }
+            WorkCommand::HandBack { assignment, fence } => {
+                self.require_claim(assignment, *fence)?;
+                unfolding.hand_back(assignment);
+            }
+            WorkCommand::Delegate(delegation) => unfolding.delegate(delegation)?,
+            WorkCommand::BeginRun(new) => unfolding.begin_run(new)?,
+            WorkCommand::EndRun { run, status, exit_code, error_message, metadata } => {
+                let end = RunEnd {
+                    status: *status,
+                    exit_code: *exit_code,
+                    error_message: error_message.clone(),
+                    output: None,
+                    metadata: metadata.clone(),
+                };
+                unfolding.end_run_alone(run, end)?;
+            }
+            WorkCommand::ReportConfidence { agent, confidence, reason } => {
+                unfolding.report_confidence(agent, *confidence, reason)?;
+            }
+            WorkCommand::Witness(face) => unfolding.add(Draft::shown("sidecar", (**face).clone())),
+        }
+        Ok(unfolding.finish())
+    }
+
+    /// Whether a claim is the one that still holds an assignment.
+    #[must_use]
+    pub fn holds(&self, assignment: &AssignmentId, fence: Offset) -> bool {
+        let found = self.work.assignments.get(assignment);
+        found.is_some_and(|found| found.status == AssignmentStatus::Running && found.fence == Some(fence))
+    }
+
+    /// A claim that still holds its assignment.
+    ///
+    /// # Errors
+    /// 404 for an unknown assignment, 409 for a claim that was lost.
+    pub fn require_claim(&self, assignment: &AssignmentId, fence: Offset) -> Result<(), Rejection> {
+        if !self.work.assignments.contains_key(assignment) {
+            return Err(assignment_not_found());
+        }
+        if self.holds(assignment, fence) { Ok(()) } else { Err(claim_lost()) }
+    }
+
+    /// How many attempts a crew may have under way (`missions.md` 9.4).
+    fn places_of(&self, crew: &CrewId) -> u32 {
+        let memory_mb = self.roster.crews.get(crew).map_or(0, |crew| crew.facts.container_memory_mb);
+        u32::try_from(memory_mb / AGENT_MEMORY_MB).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// Whether a crew has a place for one more.
+    pub(super) fn has_place(&self, crew: &CrewId) -> bool {
+        self.work.places.get(crew).copied().unwrap_or_default() < self.places_of(crew)
+    }
+}
+
+impl Unfolding<'_> {
+    /// An assignment and its run end, its agent rests, and who waited for the place gets it.
+    pub(super) fn end_assignment(&mut self, id: &AssignmentId, ended: AssignmentEnded, end: RunEnd) {
+        let Some(assignment) = self.state.work.assignments.get(id).cloned() else { return };
+        if let Some(run) = &assignment.run_id {
+            self.end_run(run, end);
+        }
+        let face = self.state.ended_face(&assignment, &ended);
+        self.add(Draft::public(id.as_str(), ended, face));
+        assignment.facts.crew_id.iter().for_each(|crew| self.fill_places(crew));
+    }
+
+    pub(super) fn end_run(&mut self, id: &crate::RunId, end: RunEnd) {
+        let Some(run) = self.state.work.runs.get(id).filter(|run| run.end.is_none()).cloned() else { return };
+        let duration_ms = self.context.now.0.saturating_sub(run.started_at.0);
+        let face = run.ended_face(&end, duration_ms);
+        let failed = matches!(end.status, RunStatus::Failed | RunStatus::Timeout);
+        self.add(Draft::public(id.as_str(), RunEnded { end: end.into() }, face));
+        let to = if failed { AgentStatus::Error } else { AgentStatus::Idle };
+        self.rest_agent(&run.facts.agent_id, to);
+    }
+
+    /// An agent without anything under way does nothing; one that was stopped stays stopped.
+    fn rest_agent(&mut self, id: &AgentId, to: AgentStatus) {
+        let is_busy = self.state.work.running_of(id).next().is_some();
+        let Some(agent) = self.state.roster.live_agent(id.as_str()) else { return };
+        if !is_busy && agent.status == AgentStatus::Running {
+            let draft = agent_moved(agent, to, &Actor::Orchestrator);
+            self.add(draft);
+        }
+    }
+
+    fn fill_places(&mut self, crew: &CrewId) {
+        while self.state.has_place(crew)
+            && let Some(id) = self.state.first_queued(crew)
+            && let Some(assignment) = self.state.work.assignments.get(&id)
+        {
+            let face = self.state.unqueued_face(assignment);
+            self.add(Draft::public(id.as_str(), super::AssignmentUnqueued {}, face));
+        }
+    }
+
+    /// Nobody wants it any more; its worker is told when it next asks.
+    pub(crate) fn cancel_assignment(&mut self, id: &AssignmentId, why: &str) {
+        let message = Some(Text::from(why));
+        let ended = AssignmentEnded {
+            status: AssignmentStatus::Cancelled,
+            by: EndedBy::Cancel,
+            result_summary: None,
+            error_message: message.clone(),
+        };
+        let end = RunEnd { status: RunStatus::Cancelled, error_message: message, ..RunEnd::default() };
+        self.end_assignment(id, ended, end);
+    }
+
+    /// An agent is stopped or gone: what it had is over, and its attempts have failed.
+    pub(crate) fn stop_agent_work(&mut self, agent: &AgentId, why: &str) {
+        let own = |found: &&std::sync::Arc<super::Assignment>| found.facts.assigned_to == *agent;
+        let own: Vec<AssignmentId> =
+            self.state.work.live().filter(own).map(|found| found.id.clone()).collect();
+        own.iter().for_each(|id| self.fail_assignment(id, why));
+    }
+
+    /// All that a crew has under way is over: it and its missions go.
+    pub(crate) fn stop_crew_work(&mut self, crew: &CrewId) {
+        let own = |found: &&std::sync::Arc<super::Assignment>| found.facts.crew_id.as_ref() == Some(crew);
+        let own: Vec<AssignmentId> =
+            self.state.work.live().filter(own).map(|found| found.id.clone()).collect();
+        own.iter().for_each(|id| self.cancel_assignment(id, "the crew was deleted"));
+    }
+
+    /// It is cancelled, and what it was for has failed.
+    fn fail_assignment(&mut self, id: &AssignmentId, why: &str) {
+        let Some(facts) = self.state.work.assignments.get(id).map(|found| found.facts.clone()) else {
+            return;
+        };
+        self.cancel_assignment(id, why);
+        self.chat_ended(&facts, Err(why));
+        let Some(mission) = &facts.mission_id else { return };
+        if let Some(task) = self.state.worked_task(mission, id) {
+            let message = Some(Text::from(why));
+            self.move_task(mission, &task, TaskStatus::Failed, Reason::AgentStopped, |moved| {
+                moved.error_message = message;
+            });
+            self.settle(mission);
+        } else if facts.purpose == Purpose::Planning {
+            self.planning_failed(mission, why);
+        }
+    }
+
+    /// The worker gives it back: nothing has failed, somebody else may have it.
+    pub(super) fn hand_back(&mut self, id: &AssignmentId) {
+        let Some(facts) = self.state.work.assignments.get(id).map(|found| found.facts.clone()) else {
+            return;
+        };
+        let message: Option<Text> = Some("handed back by its worker".into());
+        let ended = AssignmentEnded {
+            status: AssignmentStatus::Cancelled,
+            by: EndedBy::HandBack,
+            result_summary: None,
+            error_message: message.clone(),
+        };
+        let end = RunEnd { status: RunStatus::Cancelled, error_message: message, ..RunEnd::default() };
+        self.end_assignment(id, ended, end);
+        self.chat_ended(&facts, Err("handed back by its worker"));
+        if let Some(mission) = &facts.mission_id
+            && let Some(task) = self.state.worked_task(mission, id)
+        {
+            self.move_task(mission, &task, TaskStatus::Pending, Reason::HandedBack, |_| {});
+        }
+    }
+
+    /// The worker went silent: its run is over, and the task waits again, or has failed if this goes on.
+    fn lapse(&mut self, id: &AssignmentId) {
+        let Some(facts) = self.state.work.assignments.get(id).map(|found| found.facts.clone()) else {
+            return;
+        };
+        let message: Option<Text> = Some(LEASE_EXPIRED.into());
+        let ended = AssignmentEnded {
+            status: AssignmentStatus::Failed,
+            by: EndedBy::Lease,
+            result_summary: None,
+            error_message: message.clone(),
+        };
+        let end = RunEnd { status: RunStatus::Failed, error_message: message.clone(), ..RunEnd::default() };
+        self.end_assignment(id, ended, end);
+        self.chat_ended(&facts, Err(LEASE_EXPIRED));
+        let Some(mission) = &facts.mission_id else { return };
+        let Some(task) = self.state.worked_task(mission, id) else { return };
+        let lapses =
+            self.state.missions.get(mission).and_then(|found| found.tasks.get(&task)).map(|task| task.lapses);
+        if lapses.is_some_and(|lapses| lapses + 1 < LAPSES_MAX) {
+            self.move_task(mission, &task, TaskStatus::Pending, Reason::LeaseExpired, |_| {});
+        } else {
+            self.fail_attempt(mission, &task, message, None);
+            self.settle(mission);
+        }
+    }
+
+    /// A mission that ran too long has failed, with all it has in flight (`missions.md` 9.10).
+    fn time_out(&mut self, mission: &MissionId) {
+        let is_running =
+            |found: &&std::sync::Arc<crate::mission::Mission>| found.status == Status::InProgress;
+        let Some(found) = self.state.missions.get(mission).filter(is_running) else { return };
+        if self.context.now.0 < found.entered_at.0.saturating_add(super::MISSION_MS_MAX) {
+            return;
+        }
+        let worked: Vec<AssignmentId> =
+            self.state.work.live_of_mission(mission).map(|found| found.id.clone()).collect();
+        let (status, reason) = (TaskStatus::Failed, Reason::Timeout);
+        self.stop_tasks(mission, (status, reason, "mission timed out"), |task| {
+            task.status == TaskStatus::AwaitingApproval
+                || task
+                    .assignment_id
+                    .as_ref()
+                    .is_some_and(|id| task.status == TaskStatus::InProgress && worked.contains(id))
+        });
+        self.move_mission(mission, Status::Failed, Reason::Timeout, |_| {});
+        self.keep_only_wanted_work(mission);
+    }
+}
+
+impl Workspace {
+    /// The task that an assignment works, unless it has lost it.
+    pub(super) fn worked_task(
+        &self,
+        mission: &MissionId,
+        assignment: &AssignmentId,
+    ) -> Option<crate::TaskId> {
+        let mission = self.missions.get(mission).filter(|found| found.status == Status::InProgress)?;
+        let task = self.work.assignments.get(assignment)?.facts.task_id.as_ref()?;
+        let task = mission.tasks.get(task).filter(|task| task.status == TaskStatus::InProgress)?;
+        (task.assignment_id.as_ref() == Some(assignment)).then(|| task.id.clone())
+    }
+
+    fn first_queued(&self, crew: &CrewId) -> Option<AssignmentId> {
+        let from = (crew.clone(), Offset(0), AssignmentId::from(""));
+        let first = self.work.queued.range(from..).next()?;
+        (first.0 == *crew).then(|| first.2.clone())
+    }
+}
+
+pub(super) fn assignment_not_found() -> Rejection {
+    Rejection::not_found("assignment.not_found", "assignment not found")
+}
+
+pub(super) fn claim_lost() -> Rejection {
+    Rejection::conflict("assignment.claim_lost", "the assignment is not held by this claim any more")
+}

@@ -1,0 +1,71 @@
+//! Work that agents hand on, and runs without an assignment (`platform.md` 8.3).
+
+use super::{AssignmentFacts, AssignmentStatus, Delegation, NewRun, Purpose, RunEnd, RunFacts};
+use crate::roster::AgentStatus;
+use crate::unfolding::Unfolding;
+use crate::{Rejection, RunId};
+
+impl Unfolding<'_> {
+    pub(super) fn delegate(&mut self, wish: &Delegation) -> Result<(), Rejection> {
+        let target = self.state.roster.agent_slugs.get(&wish.target_slug);
+        let target = target.and_then(|id| self.state.roster.live_agent(id.as_str())).cloned();
+        let target = target
+            .ok_or_else(|| Rejection::not_found("assignment.target_not_found", "target agent not found"))?;
+        let crew = target.facts.crew_id.clone().unwrap_or_else(|| wish.crew.clone());
+        if crew != wish.crew && !self.state.hands_work(&wish.crew, &crew) {
+            let detail = "crews are not connected — create a crew connection first";
+            return Err(Rejection::forbidden_because("assignment.not_connected", detail));
+        }
+        if target.status == AgentStatus::PendingReview {
+            return Err(Rejection::conflict("assignment.pending_review", "target agent is pending review"));
+        }
+        let facts = AssignmentFacts {
+            purpose: Purpose::Delegation,
+            chat_id: wish.chat.clone(),
+            crew_id: Some(crew),
+            mission_id: wish.mission.clone(),
+            task_id: None,
+            iteration: 1,
+            assigned_by: wish.actor.clone().or_else(|| self.state.roster.leads.get(&wish.crew).cloned()),
+            assigned_to: target.id,
+            task: first_line(&wish.task).into(),
+            prompt: Some(wish.task.clone()),
+        };
+        self.assign(facts, AssignmentStatus::Pending);
+        Ok(())
+    }
+
+    pub(super) fn begin_run(&mut self, new: &NewRun) -> Result<(), Rejection> {
+        let agent = self.state.roster.live_agent(new.agent.as_str()).cloned();
+        let agent = agent.ok_or_else(|| Rejection::not_found("agent.not_found", "agent not found"))?;
+        let id = new.id.clone().unwrap_or_else(|| RunId::from(self.context.mint.cuid()));
+        if self.state.work.runs.contains_key(&id) {
+            return Ok(()); // Begun before: a repeat.
+        }
+        let run = RunFacts {
+            agent_id: agent.id,
+            crew_id: agent.facts.crew_id,
+            mission_id: None,
+            chat_id: new.chat.clone(),
+            assignment_id: None,
+            triggered_by: self.context.actor.user().map(|user| user.as_str().into()),
+            trigger_type: new.trigger_type.clone(),
+            metadata: new.metadata.clone(),
+        };
+        self.start_run(id, run, None);
+        Ok(())
+    }
+
+    /// The first end counts; another one changes nothing (ruling R14).
+    pub(super) fn end_run_alone(&mut self, id: &RunId, end: RunEnd) -> Result<(), Rejection> {
+        if !self.state.work.runs.contains_key(id) {
+            return Err(Rejection::not_found("run.not_found", "run not found"));
+        }
+        self.end_run(id, end);
+        Ok(())
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,102 @@
+//! What a mission waits for that only the engine does. Asked as often as one likes: what is due follows from
+//! what is true, and not from what was asked before (`missions.md` 15, rows 5 and 8).
+
+use super::dispatch::Fitness;
+use super::{Purpose, WorkCommand};
+use crate::mission::{Mission, Status, TaskStatus};
+use crate::{AgentId, Offset, Time, Workspace};
+
+/// How long a mission may be `IN_PROGRESS` (`missions.md` 9.10): two hours.
+pub const MISSION_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
+
+/// What is due, and when to ask again if nothing happens before.
+#[derive(Clone, Debug, Default)]
+pub struct Due {
+    /// Each with the offset of its cause and its name: together they name the request.
+    pub commands: Vec<(Offset, String, WorkCommand)>,
+    /// Nothing else becomes due before, unless something happens.
+    pub again_at: Option<Time>,
+}
+
+impl Due {
+    fn add(&mut self, cause: Offset, name: impl Into<String>, command: WorkCommand) {
+        self.commands.push((cause, name.into(), command));
+    }
+
+    fn again(&mut self, at: Time) {
+        self.again_at = Some(self.again_at.map_or(at, |before| before.min(at)));
+    }
+}
+
+impl Workspace {
+    /// What is due for a mission. An agent without a worker is given nothing: people may work its tasks.
+    #[must_use]
+    pub fn due(&self, mission: &Mission, now: Time, has_worker: &dyn Fn(&AgentId) -> bool) -> Due {
+        let mut due = Due::default();
+        match mission.status {
+            Status::InProgress => self.due_in_progress(mission, now, has_worker, &mut due),
+            Status::Review => self.ask_lead_if_due(mission, Purpose::Review, has_worker, &mut due),
+            Status::Planning | Status::Completed | Status::Failed | Status::Cancelled => {}
+        }
+        due
+    }
+
+    fn due_in_progress(
+        &self,
+        mission: &Mission,
+        now: Time,
+        has_worker: &dyn Fn(&AgentId) -> bool,
+        due: &mut Due,
+    ) {
+        let deadline = Time(mission.entered_at.0.saturating_add(MISSION_MS_MAX));
+        if now >= deadline {
+            return due.add(
+                mission.entered,
+                "time_out",
+                WorkCommand::TimeOut { mission: mission.id.clone() },
+            );
+        }
+        due.again(deadline);
+        if mission.tasks.is_empty() {
+            return self.ask_lead_if_due(mission, Purpose::Planning, has_worker, due);
+        }
+        let tasks = mission.tasks_in_order().into_iter();
+        for task in tasks.filter(|task| task.status == TaskStatus::Pending && mission.is_ready(task)) {
+            let agent = self.agent_for(mission, task, has_worker);
+            let is_due = match &agent {
+                None => true,
+                Some(agent) => match self.fitness(mission, agent, now) {
+                    Fitness::Fit => has_worker(agent),
+                    Fitness::Never(_) => true,
+                    Fitness::From(cooled) => {
+                        due.again(cooled);
+                        false
+                    }
+                    Fitness::Later => false,
+                },
+            };
+            if is_due {
+                let (mission, id) = (mission.id.clone(), task.id.clone());
+                // What the task is about may have changed since it last moved: another agent, another crew.
+                let name = format!("dispatch:{id}:{}", agent.as_ref().map_or("", |agent| agent.as_str()));
+                due.add(task.moved, name, WorkCommand::Dispatch { mission, task: id, agent });
+            }
+        }
+    }
+
+    fn ask_lead_if_due(
+        &self,
+        mission: &Mission,
+        purpose: Purpose,
+        has_worker: &dyn Fn(&AgentId) -> bool,
+        due: &mut Due,
+    ) {
+        let Some(_) = self.lead_to_ask(mission, purpose).filter(|lead| has_worker(lead)) else { return };
+        let id = mission.id.clone();
+        let (name, command) = match purpose {
+            Purpose::Review => ("review", WorkCommand::Review { mission: id }),
+            _ => ("plan", WorkCommand::Plan { mission: id }),
+        };
+        due.add(mission.entered, name, command);
+    }
+}
