@@ -6,10 +6,16 @@
 
 pub mod boot;
 pub mod cli;
+pub mod config;
 mod durable;
+pub mod engine;
 pub mod http;
+pub mod live;
 pub mod mint;
+pub mod output;
+mod scrub;
 pub mod snapshot;
 pub mod stored;
 pub mod vault;
+pub mod worker;
 pub mod writer;

@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 
 use taffrail_domain::{LogTag, Time};
 use taffrail_journal::{Journal, Position, SegmentJournal};
-use taffrail_projections::{InstanceWorld, WorkspaceWorld, World};
-use tokio::sync::oneshot;
+use taffrail_projections::{InstanceWorld, World};
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 pub use account::{AccountError, AuthError, Bootstrapped, IssuedToken, Session};
@@ -37,6 +37,8 @@ pub use options::{BootError, Options};
 pub use tenancy::RotatedSecret;
 
 use crate::durable;
+use crate::engine::Driving;
+use crate::output::Outputs;
 use crate::snapshot::Snapshots;
 use crate::vault::Vault;
 use crate::writer::{self, Alarm, Running, Surroundings, Writer};
@@ -45,6 +47,7 @@ pub(crate) use history::Read;
 use folds::{Folds, log_id};
 use overview::Overview;
 use upkeep::Upkeep;
+use workspaces::Office;
 
 /// A boot replay longer than this is worth a snapshot at once.
 const SNAPSHOT_AFTER_ENTRIES: u64 = 100_000;
@@ -61,14 +64,20 @@ pub struct Taffrail {
     store: Option<Store>,
     vault: Vault,
     instance: Writer<InstanceWorld>,
-    workspaces: RwLock<HashMap<LogTag, Writer<WorkspaceWorld>>>,
+    workspaces: RwLock<HashMap<LogTag, Office>>,
     overview: Arc<Overview>,
     /// Set while a registered workspace waits for room to be opened.
     late: AtomicBool,
     /// When bootstrap closes by itself.
     bootstrap_until: Option<Instant>,
+    /// The engines' tasks; they end before the writers.
+    driving: Mutex<Vec<Driving>>,
     /// The writers' tasks.
     running: Mutex<Vec<Running>>,
+    /// The whole output of runs.
+    outputs: Outputs,
+    /// Set once streams are to end.
+    closing: watch::Sender<bool>,
     /// Work that must not end half-way because its caller went away.
     errands: Mutex<JoinSet<()>>,
     upkeep: Mutex<Option<Upkeep>>,
@@ -129,6 +138,7 @@ impl Taffrail {
         let data = options.data.clone();
         let vault = spawn_blocking(move || Vault::open(&data)).await.map_err(|_| BootError::Panicked)?;
         let vault = vault.map_err(BootError::io("open the vault"))?;
+        let outputs = Outputs::open(&options.data).map_err(BootError::io("open the outputs"))?;
         for log in journal.logs().await? {
             folds.check(LogTag(log.0), journal.position(log))?;
         }
@@ -146,7 +156,10 @@ impl Taffrail {
             overview,
             late: AtomicBool::new(false),
             bootstrap_until: options.bootstrap_window.map(|window| Instant::now() + window),
+            driving: Mutex::default(),
             running: Mutex::new(vec![running]),
+            outputs,
+            closing: watch::Sender::new(false),
             errands: Mutex::default(),
             upkeep: Mutex::default(),
         });
@@ -179,6 +192,11 @@ impl Taffrail {
     pub async fn drain(&self) {
         let mut errands = std::mem::take(&mut *lock(&self.errands));
         while errands.join_next().await.is_some() {}
+        self.close_streams();
+        let driving = std::mem::take(&mut *lock(&self.driving));
+        for engine in driving {
+            engine.stop().await;
+        }
         let running = std::mem::take(&mut *lock(&self.running));
         for writer in running {
             writer.stop().await;
@@ -271,6 +289,23 @@ impl Taffrail {
     #[must_use]
     pub fn journal(&self) -> &Arc<dyn Journal> {
         &self.surroundings.journal
+    }
+
+    /// The whole output of runs.
+    #[must_use]
+    pub fn outputs(&self) -> &Outputs {
+        &self.outputs
+    }
+
+    /// Asks every stream to end: a drain would wait for them for ever.
+    pub fn close_streams(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Waits until streams are to end.
+    pub async fn closing(&self) {
+        // A sender that is gone says the same.
+        let _ = self.closing.subscribe().wait_for(|closing| *closing).await;
     }
 
     /// The wall clock.

@@ -1,8 +1,8 @@
 //! The workspaces of an instance and the second log that follows the first.
 
 use std::collections::HashMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use sha2::{Digest, Sha256};
 use taffrail_domain::instance::Registration;
@@ -12,9 +12,23 @@ use taffrail_journal::Request;
 use taffrail_projections::{WorkspaceWorld, World};
 
 use super::{BootError, Taffrail, lock};
+use crate::engine::{self, Desk};
 use crate::writer::{self, ExecuteError, Wish, Writer};
 
+/// What belongs to one workspace while it is open.
+pub(super) struct Office {
+    writer: Writer<WorkspaceWorld>,
+    desk: Arc<Desk>,
+}
+
 impl Taffrail {
+    /// Where an open workspace's workers come.
+    #[must_use]
+    pub fn desk(&self, log: LogTag) -> Option<Arc<Desk>> {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        workspaces.get(&log).map(|office| Arc::clone(&office.desk))
+    }
+
     /// An open workspace's writer.
     #[must_use]
     pub fn workspace(&self, id: &WorkspaceId) -> Option<Writer<WorkspaceWorld>> {
@@ -117,18 +131,29 @@ impl Taffrail {
             let witness = self.overview.of_workspace(id.clone(), &world);
             let (writer, running) = writer::start_witnessed(world.clone(), &self.surroundings, witness);
             lock(&self.running).push(running);
-            writer
+            let (desk, driving) = engine::start(&writer, &self.surroundings.clock);
+            lock(&self.driving).push(driving);
+            Office { writer, desk }
         };
-        workspaces.entry(world.log()).or_insert_with(start).clone()
+        workspaces.entry(world.log()).or_insert_with(start).writer.clone()
     }
 
     pub(super) fn writer_of(&self, log: LogTag) -> Option<Writer<WorkspaceWorld>> {
-        self.workspaces.read().unwrap_or_else(PoisonError::into_inner).get(&log).cloned()
+        self.workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&log)
+            .map(|office| office.writer.clone())
     }
 
     /// Every workspace's writer.
     pub(super) fn open_writers(&self) -> Vec<Writer<WorkspaceWorld>> {
-        self.workspaces.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|office| office.writer.clone())
+            .collect()
     }
 }
 

@@ -15,7 +15,9 @@ use taffrail_domain::{Actor, Command, CrewId, Entry, Event, Mint, MissionId, Use
 use taffrail_journal::Request;
 use taffrail_projections::WorkspaceWorld;
 
+use super::demo_agent::FAILS_ONCE;
 use crate::boot::{AccountError, Session, Taffrail};
+use crate::config::{Adapter, Stdin};
 use crate::durable;
 use crate::mint::FreshIds;
 use crate::writer::{ExecuteError, Wish, Writer};
@@ -169,6 +171,22 @@ fn write(path: &Path, demo: &Demo) -> io::Result<()> {
     durable::replace(path, |file| file.write_all(&bytes))
 }
 
+/// The demo's agent, as an adapter like any other; `None` if this program cannot find itself.
+pub(super) fn adapter() -> Option<Adapter> {
+    let program = std::env::current_exe().ok()?;
+    Some(Adapter {
+        name: "demo".to_owned(),
+        command: vec![program.to_str()?.to_owned(), "demo-agent".to_owned()],
+        wrapper: vec![],
+        cli_adapters: vec![],
+        workdir: "{mission}/{agent}".to_owned(),
+        env: vec![],
+        stdin: Stdin::Json,
+        timeout_seconds: 60,
+        output_bytes: 1 << 20,
+    })
+}
+
 /// The commands that make the workspace worth a look.
 struct Seeding {
     workspace: Writer<WorkspaceWorld>,
@@ -208,6 +226,8 @@ impl Seeding {
             let draft = TaskDraft {
                 title: Some(title.to_owned()),
                 task_order: Some(order),
+                // The demo's agent fails this one once.
+                max_iterations: (title == FAILS_ONCE).then_some(2),
                 depends_on: Some(before.iter().map(|index| ids[*index].clone()).collect()),
                 ..TaskDraft::default()
             };

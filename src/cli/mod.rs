@@ -3,14 +3,19 @@
 //! Exit codes: 0 done, 1 it failed, 2 the command line makes no sense.
 
 mod demo;
+mod demo_agent;
 mod serve;
+mod socket;
 mod talk;
+mod worker;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::worker::guard;
 use talk::LogFormat;
 
 /// An event-sourced backend for crews of AI agents.
@@ -25,6 +30,14 @@ struct Arguments {
 enum Verb {
     /// Serve the API over HTTP until SIGTERM or SIGINT.
     Serve(Serve),
+    /// Work for the agents of a server until SIGTERM or SIGINT.
+    Worker(Worker),
+    /// Stand between a worker and an agent's process.
+    #[command(hide = true)]
+    Guard(Guard),
+    /// Be the demo's agent: a brief on stdin, a result on stdout.
+    #[command(hide = true)]
+    DemoAgent,
 }
 
 #[derive(Debug, Args)]
@@ -35,6 +48,9 @@ struct Serve {
     /// Where everything is kept; made on first use.
     #[arg(long, env = "TAFFRAIL_DATA", default_value = "./taffrail-data", value_name = "DIR")]
     data: PathBuf,
+    /// What only the operator may say: which command lines agents run as (see taffrail.example.toml).
+    #[arg(long, env = "TAFFRAIL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Seed a small workspace to play with, or say how to get back into it.
     #[arg(long)]
     demo: bool,
@@ -46,12 +62,72 @@ struct Serve {
     accept_clock: bool,
 }
 
+#[derive(Debug, Args)]
+struct Worker {
+    /// The server's address.
+    #[arg(long, env = "TAFFRAIL_SERVER", value_name = "URL", required_unless_present = "socket")]
+    server: Option<String>,
+    /// The server's socket, on the same machine.
+    #[arg(long, value_name = "PATH", conflicts_with = "server")]
+    socket: Option<PathBuf>,
+    /// A CLI token with the scope `worker` or `worker:<crew>`; over the socket the internal token.
+    #[arg(long, env = "TAFFRAIL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: String,
+    /// The workspace, by id or slug; over the socket by id. The token's only one without it.
+    #[arg(long, env = "TAFFRAIL_WORKSPACE", value_name = "WORKSPACE")]
+    workspace: Option<String>,
+    /// Where the adapters are.
+    #[arg(long, env = "TAFFRAIL_CONFIG", value_name = "FILE", default_value = "taffrail.toml")]
+    config: PathBuf,
+    /// Which of them to run.
+    #[arg(long, value_name = "NAME")]
+    adapter: String,
+    /// Only work of this agent, by slug or id; may be given more than once.
+    #[arg(long = "agent", value_name = "SLUG")]
+    agents: Vec<String>,
+    /// How many agents run at a time.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    concurrency: usize,
+    /// Where working directories are made.
+    #[arg(long, default_value = "./taffrail-work", value_name = "DIR")]
+    workdir: PathBuf,
+    /// How long the worker may be silent before its work is given to another one.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    lease: u64,
+    /// How long agents may go on once the worker is asked to stop.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    grace: u64,
+    /// How the log on stderr looks; RUST_LOG says how much of it there is.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+#[derive(Debug, Args)]
+struct Guard {
+    /// The command line.
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
 /// Runs the program.
 #[must_use]
 pub fn run() -> ExitCode {
-    let Verb::Serve(arguments) = Arguments::parse().verb;
-    talk::begin(arguments.log_format);
-    match serve::serve(arguments) {
+    match Arguments::parse().verb {
+        Verb::Serve(arguments) => {
+            talk::begin(arguments.log_format);
+            code(serve::serve(arguments))
+        }
+        Verb::Worker(arguments) => {
+            talk::begin(arguments.log_format);
+            code(worker::work(arguments))
+        }
+        Verb::Guard(arguments) => guard(arguments.command),
+        Verb::DemoAgent => code(demo_agent::answer()),
+    }
+}
+
+fn code(ended: Result<(), impl std::fmt::Display>) -> ExitCode {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("taffrail: {error}");

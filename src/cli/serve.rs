@@ -1,19 +1,24 @@
 //! `taffrail serve`
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taffrail_domain::WorkspaceId;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::demo::{self, DemoError};
+use super::socket::Socket;
+use super::worker::{StopSignals, worker_name};
 use super::{Serve, talk};
 use crate::boot::{BootError, Options, Taffrail};
-use crate::http;
+use crate::config::{Adapter, Config, ConfigError};
+use crate::http::{self, Listen, Pipeline};
+use crate::worker::{self, Link};
 
 /// On an address that others can reach, bootstrap closes by itself (`platform.md` 0.1).
 const BOOTSTRAP_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -34,6 +39,12 @@ pub(super) enum ServeError {
     /// The demo could not be seeded.
     #[error("cannot seed the demo: {0}")]
     Demo(#[from] DemoError),
+    /// The configuration is none.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The internal API would be open to other machines.
+    #[error("internal.on_loopback needs --listen on a loopback address")]
+    InternalInTheOpen,
     /// The journal or a writer is out of order.
     #[error("stopped, because the journal cannot be trusted any more: {0}")]
     Failed(String),
@@ -60,12 +71,23 @@ async fn run(arguments: Serve) -> Result<(), ServeError> {
         bootstrap_window: (!address.ip().is_loopback()).then_some(BOOTSTRAP_WINDOW),
         ..Options::new(&arguments.data)
     };
+    let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    if config.internal.on_loopback && !address.ip().is_loopback() {
+        return Err(ServeError::InternalInTheOpen);
+    }
     let app = Taffrail::open(options).await?;
+    let socket = Socket::open(&app, &arguments.data, config.internal.socket.as_deref())?;
     let demo = match arguments.demo {
         true => Some(demo::ready(&app, &arguments.data).await?),
         false => None,
     };
-    let server = Server::start(listener, &app);
+    let service = match config.internal.on_loopback {
+        true => http::service_with_internal(Arc::clone(&app)),
+        false => http::service(Arc::clone(&app)),
+    };
+    let server = Server::start(listener, service);
+    let internal = Server::start(socket.listener, http::internal_service(Arc::clone(&app)));
+    let working = Working::start(&app, &config, &arguments, &socket.path);
     talk::say(&format!("listening on http://{address}"))?;
     if let Some(demo) = demo {
         talk::say(&demo.text(address))?;
@@ -73,13 +95,17 @@ async fn run(arguments: Serve) -> Result<(), ServeError> {
     tokio::select! {
         () = stop.any() => tracing::info!("draining"),
         why = app.failed() => {
+            app.close_streams();
             server.stop(FAREWELL).await;
             // Its journal may hang in the disk: it is left as it is.
             std::mem::forget(app);
             return Err(ServeError::Failed(why));
         }
     }
-    server.stop(REQUEST_PATIENCE).await;
+    // Agents end, or are given back, while the server still hears of it; then streams, which would never end.
+    working.stop().await;
+    app.close_streams();
+    tokio::join!(server.stop(REQUEST_PATIENCE), internal.stop(REQUEST_PATIENCE));
     app.drain().await;
     match app.failure() {
         Some(why) => Err(ServeError::Failed(why)),
@@ -94,13 +120,13 @@ struct Server {
 }
 
 impl Server {
-    fn start(listener: TcpListener, app: &Arc<Taffrail>) -> Self {
+    fn start(listener: impl Listen, service: Pipeline) -> Self {
         let (stop, mut stopped) = watch::channel(false);
         let until = async move {
             // A sender that is gone says the same.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
-        let server = http::serve(listener, http::service(Arc::clone(app)), until);
+        let server = http::serve(listener, service, until);
         Self { stop, task: tokio::spawn(server) }
     }
 
@@ -118,22 +144,53 @@ impl Server {
     }
 }
 
-/// What asks the process to stop.
-struct StopSignals {
-    terminate: Signal,
-    interrupt: Signal,
+/// The worker inside this process, for the adapters that its configuration enables.
+struct Working {
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
 }
 
-impl StopSignals {
-    /// Listens from now on: a signal that comes during the start is not lost.
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+/// How long agents may go on once the process is asked to stop.
+const AGENT_GRACE: Duration = Duration::from_secs(10);
+/// How long a worker in the same process may be silent.
+const LEASE: Duration = Duration::from_secs(60);
+
+impl Working {
+    fn start(app: &Arc<Taffrail>, config: &Config, arguments: &Serve, socket: &Path) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let chosen = config.worker.adapters.iter().filter_map(|name| config.adapters.get(name)).cloned();
+        let mut adapters: Vec<Adapter> = chosen.collect();
+        if arguments.demo && adapters.is_empty() {
+            adapters.extend(demo::adapter());
+        }
+        if adapters.is_empty() {
+            return Self { stop, task: None };
+        }
+        let options = worker::Options {
+            name: worker_name(),
+            agents: vec![],
+            concurrency: config.worker.concurrency.max(1),
+            root: arguments.data.join("work"),
+            lease: LEASE,
+            grace: AGENT_GRACE,
+        };
+        let (token, socket) = (http::internal_token(app), socket.to_owned());
+        let link = move |workspace: &WorkspaceId| {
+            Link::to_socket(&socket, &token, Some(workspace.as_str()))
+                .inspect_err(|error| tracing::error!(%error, "the worker has no way to its server"))
+                .ok()
+        };
+        let run = worker::run_inside(Arc::clone(app), adapters, options, link, stopped);
+        Self { stop, task: Some(tokio::spawn(run)) }
     }
 
-    async fn any(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+    /// Lets agents end, or gives back what they have.
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        if let Some(task) = self.task
+            && let Err(error) = task.await
+        {
+            tracing::error!(%error, "the worker ended badly");
         }
     }
 }

@@ -40,6 +40,8 @@ pub(super) trait Form: Send {
 pub(super) struct Required<T>(PhantomData<T>);
 /// A body that may be left out.
 pub(super) struct Optional<T>(PhantomData<T>);
+/// Bytes, whatever they are.
+pub(super) struct Raw;
 /// Whatever is sent is not looked at.
 pub(super) struct Ignored;
 
@@ -112,6 +114,26 @@ impl<T: JsonSchema + Send> Form for Optional<T> {
     fn describe(operation: &mut Operation, schemas: &mut Schemas) {
         operation.body(schemas.body::<T>(), false);
         operation.refuses([StatusCode::BAD_REQUEST]);
+    }
+}
+
+impl<B> Sent<B> {
+    /// How many bytes were sent.
+    pub(super) fn len(&self) -> usize {
+        self.body.len()
+    }
+}
+
+impl Sent<Raw> {
+    /// What was sent.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.body.to_vec()
+    }
+}
+
+impl Form for Raw {
+    fn describe(operation: &mut Operation, _: &mut Schemas) {
+        operation.bytes();
     }
 }
 

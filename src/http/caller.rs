@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 use taffrail_domain::instance::scope::Powers;
 use taffrail_domain::roster::Permission;
-use taffrail_domain::{Actor, Command, LogTag, Time, UserId, WorkspaceId};
+use taffrail_domain::{Actor, Command, LogTag, Text, Time, UserId, WorkspaceId};
 use taffrail_projections::{WorkspaceWorld, World};
 
 use super::App;
@@ -136,7 +136,7 @@ fn not_a_member() -> Problem {
 pub(super) struct Member<G> {
     pub(super) app: App,
     pub(super) id: WorkspaceId,
-    user: UserId,
+    session: Session,
     writer: Writer<WorkspaceWorld>,
     gate: PhantomData<G>,
 }
@@ -157,14 +157,24 @@ impl<G: Gate> FromRequestParts<App> for Member<G> {
         if !caller.powers().allow(G::AREA, G::VERB) {
             return Err(Problem::forbidden("forbidden.scope"));
         }
-        Ok(Self { app: caller.app, id, user: caller.session.user, writer, gate: PhantomData })
+        Ok(Self { app: caller.app, id, session: caller.session, writer, gate: PhantomData })
     }
 }
 
 impl<G> Member<G> {
     /// Who calls.
     pub(super) fn user(&self) -> &UserId {
-        &self.user
+        &self.session.user
+    }
+
+    /// The credential they came with.
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// What their token may do; `None` is everything they may.
+    pub(super) fn scopes(&self) -> Option<&[Text]> {
+        self.session.scopes.as_deref()
     }
 
     /// The way to the workspace's writer.
@@ -189,8 +199,8 @@ impl<G> Member<G> {
         command: impl Into<Command>,
         sent: &Sent<B>,
     ) -> Result<Executed<WorkspaceWorld>, Problem> {
-        let actor = Actor::User(self.user.clone());
-        let request = sent.request(self.user.as_str());
+        let actor = Actor::User(self.user().clone());
+        let request = sent.request(self.user().as_str());
         let done = self.writer.execute(Wish { command: command.into(), actor, request }).await?;
         Ok(repeat::with_what_is_gone(&self.app, done).await?)
     }

@@ -73,6 +73,8 @@ gates! {
     ReadJournal = Read, Read Journal, OnlyOne;
     /// Markers of the journal's entries.
     MarkJournal = Manage, Write Journal, OnlyOne;
+    /// Work, claimed and reported.
+    Work = Create, Write Work, OnlyOne;
     /// The journal, verified.
     VerifyJournal = Manage, Read Journal, OnlyOne;
 }

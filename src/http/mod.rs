@@ -17,6 +17,7 @@ mod freshness;
 mod gate;
 mod health;
 mod idempotency;
+mod internal;
 mod journal;
 mod lookup;
 mod markers;
@@ -39,6 +40,8 @@ mod time;
 mod tokens;
 mod unset;
 mod verify;
+mod work;
+mod workers;
 mod workspaces;
 
 use std::ops::Deref;
@@ -51,9 +54,10 @@ use contract::Api;
 use problem::Problem;
 use rendered::Renderings;
 
+pub use internal::{internal_service, internal_token};
 pub use openapi::document as openapi;
 pub use pipeline::Pipeline;
-pub use serve::serve;
+pub use serve::{Listen, serve};
 
 /// What every handler is given.
 type App = Arc<Surface>;
@@ -62,6 +66,12 @@ type App = Arc<Surface>;
 struct Surface {
     taffrail: Arc<Taffrail>,
     renderings: Renderings,
+}
+
+impl Surface {
+    fn of(taffrail: Arc<Taffrail>) -> Self {
+        Self { taffrail, renderings: Renderings::default() }
+    }
 }
 
 impl Deref for Surface {
@@ -75,15 +85,23 @@ impl Deref for Surface {
 /// The whole API over one running instance, pipeline included.
 pub fn service(taffrail: Arc<Taffrail>) -> Pipeline {
     health::begin();
-    let app = Arc::new(Surface { taffrail, renderings: Renderings::default() });
+    let app = Arc::new(Surface::of(taffrail));
     let (routes, _) = api().finish();
     let routes = routes.with_state(app).fallback(no_such_route).method_not_allowed_fallback(wrong_method);
     pipeline::around(routes)
 }
 
+/// The same with the internal API beside it: for a listener that only this machine reaches.
+pub fn service_with_internal(taffrail: Arc<Taffrail>) -> Pipeline {
+    health::begin();
+    let (routes, _) = api().finish();
+    let routes = routes.merge(internal::routes()).with_state(Arc::new(Surface::of(taffrail)));
+    pipeline::around(routes.fallback(no_such_route).method_not_allowed_fallback(wrong_method))
+}
+
 /// Every route there is.
 fn api() -> Api {
-    let api = history(missions(roster(accounts(Api::new()))));
+    let api = workers(history(missions(roster(accounts(Api::new())))));
     let api = api.get("/api/health", health::get_health).get("/healthz", health::get_liveness);
     api.get("/readyz", health::get_readiness).get("/api/v1/openapi.json", openapi::get_openapi)
 }
@@ -163,6 +181,15 @@ fn history(api: Api) -> Api {
         .get("/api/v1/journal/{entryId}", journal::get_entry)
         .post("/api/v1/journal/{entryId}/priority", markers::set_priority)
         .get("/api/v1/admin/journal/verify", verify::verify_journal)
+}
+
+fn workers(api: Api) -> Api {
+    api.post("/api/v1/worker/tasks/claim", workers::claim_work)
+        .post("/api/v1/worker/tasks/{id}/heartbeat", workers::renew_claim)
+        .post("/api/v1/worker/tasks/{id}/begin", workers::begin_work)
+        .post("/api/v1/worker/tasks/{id}/output", workers::append_output)
+        .post("/api/v1/worker/tasks/{id}/hand-back", workers::hand_work_back)
+        .patch("/api/v1/worker/tasks/{id}", workers::report_work)
 }
 
 async fn no_such_route() -> Problem {

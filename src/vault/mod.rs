@@ -31,6 +31,7 @@ use secret::Digest;
 use webhook::Sealed;
 
 /// What the key of webhook secrets is for.
+const INTERNAL: &str = "internal token";
 const WEBHOOKS: &str = "taffrail webhook secrets v1";
 
 /// All that is known of a person beside the journal.
@@ -146,6 +147,18 @@ impl Vault {
     #[must_use]
     pub fn email_key(&self, email: &str) -> Text {
         self.key.hash(&normal_email(email))
+    }
+
+    /// The master of the internal API's tokens, where the operator chose none: the same after a restart.
+    #[must_use]
+    pub fn internal_token(&self) -> String {
+        secret::hex(&self.key.derived(INTERNAL))
+    }
+
+    /// A key for what has to be sealed and is not kept.
+    #[must_use]
+    pub(crate) fn key_for(&self, purpose: &str) -> [u8; 32] {
+        self.key.derived(purpose)
     }
 
     /// The hashing of passwords.
@@ -281,6 +294,11 @@ impl Vault {
 #[must_use]
 pub fn normal_email(email: &str) -> String {
     email.trim().to_lowercase()
+}
+
+/// Whether two secrets are the same, in a time that does not tell where or how they differ.
+pub(crate) fn same_secret(one: &str, other: &str) -> bool {
+    Digest::of(one).is(&Digest::of(other))
 }
 
 #[cfg(test)]

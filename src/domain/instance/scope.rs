@@ -30,6 +30,8 @@ pub enum Area {
     Issues,
     /// The workspace itself.
     Workspace,
+    /// Assignments, as their workers.
+    Work,
 }
 
 /// Reading or changing.
@@ -86,9 +88,14 @@ impl Powers {
             "*" => return Some(Self::ALL),
             "*:read" => return Some(Self::READ_ALL),
             "agents:run" => return Some(Self::READ_ALL),
+            // A worker reads nothing but what it is given.
+            WORKER => return Some(Self::of(Area::Work, Verb::Write)),
             "workspace:admin" => ("workspace", "*"),
             _ => scope.split_once(':')?,
         };
+        if name == WORKER {
+            return (!action.is_empty()).then(|| Self::of(Area::Work, Verb::Write));
+        }
         let (areas, is_old): (&[Area], bool) = match name {
             "agents" => (&[Agents], true),
             "crews" => (&[Crews, Missions, Issues], true),
@@ -129,6 +136,36 @@ impl BitOr for Powers {
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+}
+
+/// The scope of workers: alone for all crews, with `:<crew>` for one, by id or slug.
+const WORKER: &str = "worker";
+
+/// The crews that a token's scopes let it work for; `None` is all of them.
+#[must_use]
+pub fn worker_crews(scopes: Option<&[Text]>) -> Option<Vec<Text>> {
+    let scopes = scopes?;
+    let is_wide = |scope: &&Text| {
+        scope.split_once(':').is_none_or(|(name, _)| name != WORKER)
+            && Powers::of_scope(scope).is_some_and(|powers| powers.allow(Area::Work, Verb::Write))
+    };
+    if scopes.iter().any(|scope| is_wide(&scope)) {
+        return None;
+    }
+    let crews = scopes.iter().filter_map(|scope| scope.split_once(':'));
+    Some(crews.filter(|(name, _)| *name == WORKER).map(|(_, crew)| crew.into()).collect())
+}
+
+/// Whether one scope is covered by a token's own, crews of workers included.
+pub(super) fn covers(own: Option<&[Text]>, scope: &str) -> bool {
+    let within = Powers::of_scope(scope).is_some_and(|child| Powers::of_scopes(own).contains(child));
+    let of_worker = scope.split_once(':').filter(|(name, _)| *name == WORKER).map(|(_, crew)| crew);
+    within
+        && match (worker_crews(own), of_worker) {
+            (None, _) => true,
+            (Some(crews), Some(crew)) => crews.iter().any(|own| **own == *crew),
+            (Some(_), None) => scope != WORKER,
+        }
 }
 
 /// The least role that may hand out a scope.
@@ -174,6 +211,21 @@ mod tests {
         assert!(!powers("crews:read").contains(powers("crews:write")));
         assert!(!powers("crews:write").contains(powers("missions:write")));
         assert!(powers("*").contains(Powers::of_scopes(None)));
+    }
+
+    #[test]
+    fn a_worker_works_for_its_crews_and_hands_out_no_more() {
+        let own: [Text; 2] = ["worker:red".into(), "worker:blue".into()];
+        assert!(Powers::of_scopes(Some(&own)).allow(Area::Work, Verb::Write));
+        assert!(!Powers::of_scopes(Some(&own)).allow(Area::Missions, Verb::Read));
+        assert_eq!(worker_crews(Some(&own)), Some(vec!["red".into(), "blue".into()]));
+        assert_eq!(worker_crews(Some(&["worker".into()])), None);
+        assert_eq!(worker_crews(Some(&["*".into()])), None);
+        assert_eq!(worker_crews(None), None);
+        assert!(covers(Some(&own), "worker:red") && !covers(Some(&own), "worker:green"));
+        assert!(!covers(Some(&own), "worker") && covers(None, "worker:green"));
+        assert!(covers(Some(&["worker".into()]), "worker:green"));
+        assert!(!covers(Some(&["crews:write".into()]), "worker:red"));
     }
 
     #[test]

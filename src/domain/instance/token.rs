@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scope::{Powers, role_for};
+use super::scope::{Powers, covers, role_for};
 use crate::entry::words;
 use crate::roster::Role;
 use crate::{Rejection, Text, Time};
@@ -136,7 +136,7 @@ impl Issuer {
                 let detail = format!("scope {scope} exceeds your workspace role");
                 return Err(Rejection::forbidden_because("token.scope_exceeds_role", detail));
             }
-            if !Powers::of_scope(scope).is_some_and(|child| own.contains(child)) {
+            if !covers(self.scopes.as_deref(), scope) {
                 let detail = format!("scope {scope} exceeds the issuing token's scopes");
                 return Err(Rejection::forbidden_because("token.scope_exceeds", detail));
             }

@@ -29,11 +29,12 @@ pub(super) enum Fitness {
 
 impl Workspace {
     /// Who works a task: the agent it names, else one of the crew that `has_worker` (`missions.md` 9.4,
-    /// step 1). `None` where nobody of the crew could ever be it.
+    /// step 1); `picked` were given others in the same breath. `None` where nobody of the crew could ever be it.
     pub(super) fn agent_for(
         &self,
         mission: &Mission,
         task: &Task,
+        picked: &[AgentId],
         has_worker: &dyn Fn(&AgentId) -> bool,
     ) -> Option<AgentId> {
         if task.assigned_agent_id.is_some() {
@@ -43,7 +44,8 @@ impl Workspace {
             self.roster.agents_in(&mission.crew_id).filter_map(|id| self.roster.live_agent(id.as_str()));
         let load = |agent: &Agent| {
             let own = |task: &&Arc<Task>| task.assigned_agent_id.as_ref() == Some(&agent.id);
-            mission.tasks.values().filter(own).count()
+            let just_picked = picked.iter().filter(|picked| **picked == agent.id).count();
+            mission.tasks.values().filter(own).count() + just_picked
         };
         let members = crew.filter(|agent| agent.id != mission.lead_agent_id);
         let chosen = members.min_by_key(|agent| {

@@ -61,8 +61,10 @@ impl Workspace {
             return self.ask_lead_if_due(mission, Purpose::Planning, has_worker, due);
         }
         let tasks = mission.tasks_in_order().into_iter();
+        let mut picked = vec![];
         for task in tasks.filter(|task| task.status == TaskStatus::Pending && mission.is_ready(task)) {
-            let agent = self.agent_for(mission, task, has_worker);
+            let agent = self.agent_for(mission, task, &picked, has_worker);
+            picked.extend(agent.clone().filter(|_| task.assigned_agent_id.is_none()));
             let is_due = match &agent {
                 None => true,
                 Some(agent) => match self.fitness(mission, agent, now) {

@@ -111,6 +111,12 @@ impl Operation {
         self.body = Some(json!({ "required": is_required, "content": content }));
     }
 
+    /// A body of bytes.
+    pub(in crate::http) fn bytes(&mut self) {
+        let content = json!({ "application/octet-stream": { "schema": {} } });
+        self.body = Some(json!({ "required": true, "content": content }));
+    }
+
     /// It is only for callers with a credential.
     pub(in crate::http) fn needs_caller(&mut self) {
         self.needs_caller = true;

@@ -5,6 +5,7 @@
 //! for the first two and none for the last, so [`patience`] watches. How long a body may take is
 //! [`super::body`]'s to say.
 
+mod listen;
 mod patience;
 
 use std::convert::Infallible;
@@ -20,12 +21,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::Service;
 
 use super::Pipeline;
+pub use listen::Listen;
 use patience::{Answer, Patience, Progress, Watched};
 
 const HEADERS_MAX: usize = 100;
@@ -34,7 +36,7 @@ const HEAD_BYTES_MAX: usize = 32 << 10;
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
 /// Serves connections until `stop`, then lets requests under way end.
-pub async fn serve(listener: TcpListener, service: Pipeline, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: impl Listen, service: Pipeline, stop: impl Future<Output = ()>) {
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut stop = std::pin::pin!(stop);
@@ -44,7 +46,7 @@ pub async fn serve(listener: TcpListener, service: Pipeline, stop: impl Future<O
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 connections.spawn(connection(stream, service.clone(), stopped.clone()));
             }
             Err(error) if is_the_peers(&error) => {}
@@ -65,9 +67,10 @@ fn is_the_peers(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn connection(stream: TcpStream, service: Pipeline, mut stopped: watch::Receiver<bool>) {
-    // Answers are written whole: waiting for more to send would only delay them.
-    let _ = stream.set_nodelay(true);
+async fn connection<S>(stream: S, service: Pipeline, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let progress = Progress::new();
     let mut patience = Patience::with(Arc::clone(&progress));
     let watched = Watched { stream, progress: Arc::clone(&progress) };

@@ -15,7 +15,6 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 /// From the first byte of a head, or from the beginning of the connection.
@@ -158,12 +157,12 @@ impl hyper::body::Body for Answer {
 }
 
 /// A stream that notes what passes.
-pub(super) struct Watched {
-    pub(super) stream: TcpStream,
+pub(super) struct Watched<S> {
+    pub(super) stream: S,
     pub(super) progress: Arc<Progress>,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
         self.progress.is_stuck.store(written.is_pending(), Relaxed);
         if written.is_ready() {
@@ -172,7 +171,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -186,7 +185,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

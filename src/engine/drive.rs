@@ -1,0 +1,237 @@
+//! The loop that asks what is due and wishes it.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use imbl::ordmap::DiffItem;
+use sha2::{Digest, Sha256};
+use taffrail_domain::mission::{Mission, Status};
+use taffrail_domain::work::{Due, WorkCommand};
+use taffrail_domain::{Actor, AgentId, MissionId, Offset, Time};
+use taffrail_journal::Request;
+use taffrail_projections::WorkspaceWorld;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Clock, Desk};
+use crate::writer::{ExecuteError, Wish, Writer};
+
+/// Commands under way at a time; the others are due again when these are done.
+const UNDER_WAY_MAX: usize = 128;
+/// Every mission is asked at least this often: what no entry told is noticed then.
+const SWEEP: Duration = Duration::from_secs(30);
+/// After a change of who is there, every mission is asked; many changes at once are one.
+const SOON: Duration = Duration::from_millis(250);
+/// When a command could not be taken for want of room or time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+pub(super) struct Drive {
+    desk: Arc<Desk>,
+    writer: Writer<WorkspaceWorld>,
+    clock: Clock,
+    /// The world that was asked last.
+    asked: Arc<WorkspaceWorld>,
+    /// Missions whose commands did not fit, or have a time of their own.
+    later: BTreeMap<MissionId, Time>,
+    sweep_at: Instant,
+    under_way: JoinSet<(Name, Outcome)>,
+    names: HashSet<Name>,
+}
+
+/// The name of a command, and so of its request.
+type Name = [u8; 16];
+
+enum Outcome {
+    Done,
+    TryAgain,
+}
+
+impl Drive {
+    pub(super) fn new(desk: Arc<Desk>, writer: Writer<WorkspaceWorld>, clock: Clock) -> Self {
+        let asked = writer.world();
+        Self {
+            desk,
+            writer,
+            clock,
+            asked,
+            later: BTreeMap::new(),
+            sweep_at: Instant::now(),
+            under_way: JoinSet::new(),
+            names: HashSet::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut stop: oneshot::Receiver<()>) {
+        let mut published = self.writer.watch();
+        self.watch_leases(&self.asked.clone());
+        loop {
+            let wake = self.wake_at();
+            tokio::select! {
+                _ = &mut stop => break,
+                Some(ended) = self.under_way.join_next(), if !self.under_way.is_empty() => self.note(ended),
+                changed = published.changed() => {
+                    if changed.is_err() {
+                        break; // The writer is gone.
+                    }
+                    self.look(&mut published);
+                }
+                () = self.desk.news.notified() => self.sweep_soon(),
+                () = tokio::time::sleep_until(wake) => {}
+            }
+            self.lapse();
+            self.ask_those_whose_time_has_come();
+        }
+        while self.under_way.join_next().await.is_some() {}
+    }
+
+    /// The world has changed: what changed in it is asked.
+    fn look(&mut self, published: &mut watch::Receiver<Arc<WorkspaceWorld>>) {
+        let world = Arc::clone(&published.borrow_and_update());
+        let before = std::mem::replace(&mut self.asked, Arc::clone(&world));
+        let (old, new) = (&before.state, &world.state);
+        if !old.work.claimed.ptr_eq(&new.work.claimed) {
+            self.watch_leases(&world);
+        }
+        let who = old.roster.agents.ptr_eq(&new.roster.agents)
+            && old.roster.connections.ptr_eq(&new.roster.connections)
+            && old.work.breakers.ptr_eq(&new.work.breakers);
+        if !who {
+            self.sweep_soon();
+        }
+        let changed: Vec<Arc<Mission>> = old
+            .missions
+            .diff(&new.missions)
+            .filter_map(|change| match change {
+                DiffItem::Add(_, mission) | DiffItem::Update { new: (_, mission), .. } => {
+                    Some(Arc::clone(mission))
+                }
+                DiffItem::Remove(..) => None,
+            })
+            .collect();
+        changed.iter().for_each(|mission| self.ask(&world, mission));
+    }
+
+    fn watch_leases(&self, world: &WorkspaceWorld) {
+        let claimed = world.state.work.claimed.iter();
+        let held = claimed.filter_map(|id| Some((id, world.state.work.assignments.get(id)?.fence?)));
+        self.desk.leases().keep(held);
+    }
+
+    /// Asks what is due for a mission, and wishes it.
+    fn ask(&mut self, world: &WorkspaceWorld, mission: &Mission) {
+        self.later.remove(&mission.id);
+        let presence = self.desk.presence();
+        let has_worker = |agent: &AgentId| presence.has_worker(agent, &world.state);
+        let Due { commands, again_at } = world.state.due(mission, (self.clock)(), &has_worker);
+        if let Some(at) = again_at {
+            self.later.insert(mission.id.clone(), at);
+        }
+        for (cause, what, command) in commands {
+            if self.under_way.len() >= UNDER_WAY_MAX {
+                self.later.insert(mission.id.clone(), Time(0));
+                return;
+            }
+            self.wish(name(&mission.id, cause, &what), command);
+        }
+    }
+
+    /// Wishes a command, unless that is under way.
+    fn wish(&mut self, name: Name, command: WorkCommand) {
+        if !self.names.insert(name) {
+            return;
+        }
+        let writer = self.writer.clone();
+        let request = Some(Request { id: name, fingerprint: [0; 8] });
+        let wish = Wish { command: command.into(), actor: Actor::Orchestrator, request };
+        self.under_way.spawn(async move {
+            let outcome = match writer.execute(wish).await {
+                Ok(_) => Outcome::Done,
+                Err(ExecuteError::Rejected(refused)) => {
+                    // The world moved on while it waited: what is due then is asked then.
+                    tracing::debug!(refused.code, "a command of the engine was refused");
+                    Outcome::Done
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a command of the engine is given again");
+                    Outcome::TryAgain
+                }
+            };
+            (name, outcome)
+        });
+    }
+
+    fn note(&mut self, ended: Result<(Name, Outcome), tokio::task::JoinError>) {
+        match ended {
+            Ok((name, outcome)) => {
+                self.names.remove(&name);
+                if let Outcome::TryAgain = outcome {
+                    self.sweep_at = self.sweep_at.min(Instant::now() + AGAIN);
+                }
+            }
+            Err(error) => tracing::error!(%error, "a command of the engine panicked"),
+        }
+    }
+
+    /// Workers that were silent too long lose what they have.
+    fn lapse(&mut self) {
+        let over = self.desk.leases().over();
+        for (assignment, fence) in over {
+            let name = digest(&format!("engine:lapse:{assignment}:{fence}"));
+            self.wish(name, WorkCommand::Lapse { assignment, fence });
+        }
+    }
+
+    fn sweep_soon(&mut self) {
+        self.sweep_at = self.sweep_at.min(Instant::now() + SOON);
+    }
+
+    fn ask_those_whose_time_has_come(&mut self) {
+        let world = Arc::clone(&self.asked);
+        if self.sweep_at <= Instant::now() {
+            self.sweep_at = Instant::now() + SWEEP;
+            for status in [Status::InProgress, Status::Review] {
+                let missions = world.board.missions(None, Some(status));
+                let missions: Vec<_> = missions.filter_map(|id| world.state.missions.get(id)).collect();
+                missions.into_iter().for_each(|mission| self.ask(&world, mission));
+            }
+            return;
+        }
+        if self.under_way.len() >= UNDER_WAY_MAX {
+            return;
+        }
+        let now = (self.clock)();
+        let come: Vec<MissionId> =
+            self.later.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()).collect();
+        for id in come {
+            match world.state.missions.get(&id) {
+                Some(mission) => self.ask(&world, mission),
+                None => drop(self.later.remove(&id)),
+            }
+        }
+    }
+
+    /// When to look again if nothing happens.
+    fn wake_at(&self) -> Instant {
+        let now = Instant::now();
+        let lease = self.desk.leases().next().map(|until| until.max(now + Duration::from_millis(1)));
+        let is_full = self.under_way.len() >= UNDER_WAY_MAX;
+        let later = self.later.values().min().filter(|_| !is_full).map(|at| {
+            let wait = at.0.saturating_sub((self.clock)().0);
+            now + Duration::from_millis(wait.max(1))
+        });
+        [lease, later].into_iter().flatten().fold(self.sweep_at, Instant::min)
+    }
+}
+
+/// `engine:<mission>:<cause offset>:<what>`: the same cause asks for the same thing once.
+fn name(mission: &MissionId, cause: Offset, what: &str) -> Name {
+    digest(&format!("engine:{mission}:{cause}:{what}"))
+}
+
+fn digest(text: &str) -> Name {
+    let mut name = [0; 16];
+    name.copy_from_slice(&Sha256::digest(text)[..16]);
+    name
+}

@@ -1,0 +1,151 @@
+//! Who calls over the socket, and in which workspace.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use taffrail_domain::{Actor, AgentId, Command, CrewId, Rejection, WorkspaceId};
+use taffrail_projections::WorkspaceWorld;
+
+use super::token::{Binding, internal_token};
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::http::query;
+use crate::http::work::AtDesk;
+use crate::writer::{ExecuteError, Executed, Wish, Writer};
+
+const TOKEN: &str = "x-internal-token";
+const ACTING_AGENT: &str = "x-acting-agent-slug";
+
+/// A caller with an internal token.
+pub(super) struct Insider {
+    pub(super) app: App,
+    binding: Binding,
+    /// The workspace that the query names.
+    named: Option<String>,
+    /// The slug of the agent that acts.
+    acting: Option<String>,
+}
+
+impl FromRequestParts<App> for Insider {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let binding = text(TOKEN).and_then(|token| Binding::of(token, &internal_token(app)));
+        let binding = binding.ok_or_else(|| Problem::forbidden("internal.token"))?;
+        let acting = text(ACTING_AGENT).map(str::to_owned);
+        Ok(Self { app: Arc::clone(app), binding, named: query::text(&parts.uri, "workspace_id"), acting })
+    }
+}
+
+/// An insider in a workspace.
+pub(super) struct Inside {
+    pub(super) app: App,
+    pub(super) id: WorkspaceId,
+    pub(super) writer: Writer<WorkspaceWorld>,
+    binding: Binding,
+    acting: Option<String>,
+}
+
+impl Insider {
+    /// The workspace that token, query and body mean together.
+    pub(super) fn inside(self, named: Option<&str>) -> Result<Inside, Problem> {
+        let bound = match &self.binding {
+            Binding::Master => None,
+            Binding::Workspace(id) | Binding::Crew(id, _) | Binding::Agent(id, _) => Some(id.as_str()),
+        };
+        let named: Vec<&str> =
+            named.filter(|id| !id.is_empty()).into_iter().chain(self.named.as_deref()).collect();
+        if bound.is_some_and(|bound| named.iter().any(|named| *named != bound))
+            || named.windows(2).any(|two| two[0] != two[1])
+        {
+            let detail = "workspace_id does not match the workspace bound to the internal token";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "internal.workspace_mismatch", detail));
+        }
+        let id = bound.or(named.first().copied());
+        let id = id.ok_or_else(|| Problem::invalid("workspace.required", "workspace_id is required"))?;
+        let id = WorkspaceId::from(id);
+        let writer = self.app.workspace(&id);
+        let writer = writer.ok_or_else(|| {
+            Problem::new(StatusCode::NOT_FOUND, "workspace.not_found", "workspace not found")
+        })?;
+        Ok(Inside { app: self.app, id, writer, binding: self.binding, acting: self.acting })
+    }
+}
+
+impl Inside {
+    pub(super) fn world(&self) -> Arc<WorkspaceWorld> {
+        self.writer.world()
+    }
+
+    /// A live crew of the workspace: the one named, else the one that the token is bound to.
+    pub(super) fn crew(&self, named: Option<&str>) -> Result<CrewId, Problem> {
+        let bound = match &self.binding {
+            Binding::Crew(_, crew) => Some(crew.as_str()),
+            Binding::Master | Binding::Workspace(_) | Binding::Agent(..) => None,
+        };
+        let named = named.filter(|crew| !crew.is_empty());
+        if let (Some(bound), Some(named)) = (bound, named)
+            && bound != named
+        {
+            let detail = "crew does not match the crew bound to the internal token";
+            return Err(Problem::new(StatusCode::FORBIDDEN, "internal.crew_mismatch", detail));
+        }
+        let crew = bound.or(named).unwrap_or_default();
+        let world = self.world();
+        let crew = world.state.roster.live_crew(crew).map(|crew| crew.id.clone());
+        crew.ok_or_else(|| {
+            let detail = "crew does not belong to the workspace bound to the internal token";
+            Problem::new(StatusCode::FORBIDDEN, "internal.crew_foreign", detail)
+        })
+    }
+
+    /// Who acts: the agent of the token, else the one that is named.
+    pub(super) fn actor(&self, named: Option<&str>) -> Actor {
+        let world = self.world();
+        let roster = &world.state.roster;
+        let by_slug = self.acting.as_deref().and_then(|slug| roster.agent_slugs.get(slug)).cloned();
+        let named = named.and_then(|id| roster.live_agent(id)).map(|agent| agent.id.clone());
+        match &self.binding {
+            Binding::Agent(_, agent) => Actor::Agent(agent.clone()),
+            _ => named.or(by_slug).map_or(Actor::Orchestrator, Actor::Agent),
+        }
+    }
+
+    /// The agent that a body names, which the token must allow.
+    pub(super) fn agent(&self, named: Option<&str>) -> Result<AgentId, Problem> {
+        let not_found = || Rejection::not_found("agent.not_found", "agent not found");
+        let bound = match &self.binding {
+            Binding::Agent(_, agent) => Some(agent.clone()),
+            _ => None,
+        };
+        let named = named.filter(|agent| !agent.is_empty());
+        if bound.as_ref().zip(named).is_some_and(|(bound, named)| bound.as_str() != named) {
+            return Err(Problem::forbidden("internal.agent_mismatch"));
+        }
+        let world = self.world();
+        let id = bound.as_ref().map(AgentId::as_str).or(named).unwrap_or_default();
+        Ok(world.state.roster.live_agent(id).map(|agent| agent.id.clone()).ok_or_else(not_found)?)
+    }
+
+    /// Runs a command for an actor.
+    pub(super) async fn execute(
+        &self,
+        command: impl Into<Command>,
+        actor: Actor,
+    ) -> Result<Executed<WorkspaceWorld>, ExecuteError> {
+        self.writer.execute(Wish { command: command.into(), actor, request: None }).await
+    }
+
+    /// As a worker.
+    pub(super) fn at_desk(self) -> Result<AtDesk, Problem> {
+        let desk = self.app.desk(self.writer.log()).ok_or_else(Problem::internal)?;
+        let crews = match self.binding {
+            Binding::Crew(_, crew) => Some(vec![crew]),
+            Binding::Master | Binding::Workspace(_) | Binding::Agent(..) => None,
+        };
+        Ok(AtDesk { app: self.app, writer: self.writer, desk, crews })
+    }
+}
