@@ -14,6 +14,8 @@ use taffrail_journal::memory::Faults;
 use taffrail_journal::{LogId, MemoryJournal, Request, Unsealed};
 use tempfile::TempDir;
 
+use taffrail_projections::WorkspaceWorld;
+
 use super::*;
 use crate::vault::{Profile, TokenSecret};
 use crate::writer::{ExecuteError, Wish};

@@ -3,7 +3,6 @@
 use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use taffrail_domain::roster::{Agent, AgentPatch, AgentRole, AgentStatus, Roster, RosterCommand};
 use taffrail_domain::{AgentId, CrewId, Text, UserId, WorkspaceId};
 
@@ -14,6 +13,7 @@ use super::gate::{ManageAgents, ReadAgents, WriteAgents, WriteAgentsOfACrew};
 use super::page::PageQuery;
 use super::problem::Problem;
 use super::query::{Query, Word};
+use super::runs::RunView;
 use super::success::Success;
 use super::tag::Unchanged;
 use super::time::Seconds;
@@ -211,13 +211,19 @@ pub(super) async fn rotate_webhook_secret(
     Ok(Done::secret(member.writer().log(), rotated.offset, &view))
 }
 
-/// `GET /api/v1/agents/{agentId}/runs`: a bare list; nothing runs on this instance yet.
+/// `GET /api/v1/agents/{agentId}/runs`: a bare list, newest first.
 pub(super) async fn list_agent_runs(
     member: Member<ReadAgents>,
     Path(agent): Path<AgentId>,
-) -> Result<Listed<Vec<Map<String, Value>>>, Problem> {
-    member.world().state.agent(agent.as_str())?;
-    Ok(Listed::whole(&vec![], 0))
+    Query(page): Query<PageQuery>,
+) -> Result<Listed<Vec<RunView>>, Problem> {
+    let world = member.world();
+    world.state.agent(agent.as_str())?;
+    let page = page.page(PAGE_DEFAULT, PAGE_MAX);
+    let own: Vec<_> = world.state.work.runs_newest().filter(|run| run.facts.agent_id == agent).collect();
+    let shown = own.iter().skip(page.offset).take(page.limit);
+    let views = shown.map(|run| RunView::of(run, &world.state.roster, &member.id)).collect();
+    Ok(Listed::page(&views, own.len(), page))
 }
 
 impl AgentView {

@@ -151,16 +151,8 @@ pub(super) async fn delete_crew(
     Ok(Done::new(&done, &DeletedView { success: true, sidecar_teardown }))
 }
 
-/// `GET /api/v1/crews/{crewId}/assignments`: work that agents hand out; nothing runs on this instance yet.
-pub(super) async fn list_assignments(
-    member: Member<ReadCrews>,
-    Path(crew): Path<CrewId>,
-) -> Result<Listed<Vec<Map<String, Value>>>, Problem> {
-    member.world().state.crew(crew.as_str())?;
-    Ok(Listed::whole(&vec![], 0))
-}
-
-/// `GET /api/v1/crews/{crewId}/escalations`: what agents ask people; nothing runs on this instance yet.
+/// `GET /api/v1/crews/{crewId}/escalations`: what agents ask people by
+/// themselves; agents here end, or are approved, and ask nobody in between.
 pub(super) async fn list_escalations(
     member: Member<ReadCrews>,
     Path(crew): Path<CrewId>,

@@ -73,6 +73,12 @@ gates! {
     ReadJournal = Read, Read Journal, OnlyOne;
     /// Markers of the journal's entries.
     MarkJournal = Manage, Write Journal, OnlyOne;
+    /// Runs and what agents hand each other, read.
+    ReadRuns = Read, Read Journal, OnlyOne;
+    /// Questions, read.
+    ReadApprovals = Read, Read Workspace, OnlyOne;
+    /// Questions, decided.
+    DecideApprovals = Manage, Write Workspace, OnlyOne;
     /// Work, claimed and reported.
     Work = Create, Write Work, OnlyOne;
     /// The journal, verified.

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,7 +108,7 @@ pub(super) struct EntryFilter {
     /// Full text; not available yet, and refused unless blank.
     q: Word,
     /// Only behind this entry.
-    after: Word,
+    pub(super) after: Word,
 }
 
 /// Which entries, from where and how many.
@@ -115,7 +116,7 @@ pub(super) struct EntryFilter {
 #[serde(default)]
 pub(super) struct EntryQuery {
     #[serde(flatten)]
-    filter: EntryFilter,
+    pub(super) filter: EntryFilter,
     /// `desc` (newest first, the default) or `asc`.
     order: Word,
     /// `next_cursor` of the page before.
@@ -232,8 +233,15 @@ impl<'a> EntryView<'a> {
     }
 }
 
+/// An entry as streams show it.
+pub(super) fn shown(entry: &Entry, world: &WorkspaceWorld) -> Option<Bytes> {
+    let workspace = &world.state.roster.opened.as_ref()?.id;
+    let view = EntryView::of(entry, world, workspace)?;
+    serde_json::to_vec(&view).ok().map(Bytes::from)
+}
+
 /// All conditions but the place of the page, in the order of the API page.
-fn filter(query: &EntryFilter, world: &WorkspaceWorld) -> Result<Filter, Problem> {
+pub(super) fn filter(query: &EntryFilter, world: &WorkspaceWorld) -> Result<Filter, Problem> {
     let one_or_many = |one: &Word, many: &Csv| {
         if many.0.is_empty() { one.cloned().into_iter().collect() } else { many.0.clone() }
     };
@@ -310,7 +318,7 @@ fn cursor(query: &EntryQuery, world: &WorkspaceWorld) -> Result<Option<Offset>, 
 }
 
 /// A position in this workspace's log; a foreign one is none.
-fn place(id: &str, world: &WorkspaceWorld) -> Option<Offset> {
+pub(super) fn place(id: &str, world: &WorkspaceWorld) -> Option<Offset> {
     EntryId::parse(id).filter(|id| id.log == world.log()).map(|id| id.offset)
 }
 
@@ -322,7 +330,7 @@ fn go_on_behind(cursor: Option<Offset>, order: Order, filter: &mut Filter) {
     }
 }
 
-fn limit(query: &EntryQuery) -> Result<usize, Problem> {
+pub(super) fn limit(query: &EntryQuery) -> Result<usize, Problem> {
     if !query.limit.is_sent() {
         return Ok(PAGE_DEFAULT);
     }

@@ -3,11 +3,14 @@
 //! A handler extracts, runs one command, builds one view. Rules live in the domain; a rule here is a
 //! rule in the wrong room. Nothing here knows how entries are stored.
 
+mod activity;
 mod agents;
 mod answer;
+mod approvals;
 mod body;
 mod bootstrap;
 mod caller;
+mod chats;
 mod checkpoints;
 mod connections;
 mod contract;
@@ -27,14 +30,19 @@ mod openapi;
 mod page;
 mod people;
 mod pipeline;
+mod policies;
 mod problem;
 mod query;
 mod rendered;
 mod repeat;
+mod runs;
 mod serve;
+mod socket;
 mod state;
+mod stream;
 mod success;
 mod tag;
+mod talk;
 mod tasks;
 mod time;
 mod tokens;
@@ -50,6 +58,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use crate::boot::Taffrail;
+use crate::live::Live;
 use contract::Api;
 use problem::Problem;
 use rendered::Renderings;
@@ -66,11 +75,13 @@ type App = Arc<Surface>;
 struct Surface {
     taffrail: Arc<Taffrail>,
     renderings: Renderings,
+    live: Live,
 }
 
 impl Surface {
     fn of(taffrail: Arc<Taffrail>) -> Self {
-        Self { taffrail, renderings: Renderings::default() }
+        let live = Live::new(Arc::clone(&taffrail), journal::shown);
+        Self { taffrail, renderings: Renderings::default(), live }
     }
 }
 
@@ -87,7 +98,11 @@ pub fn service(taffrail: Arc<Taffrail>) -> Pipeline {
     health::begin();
     let app = Arc::new(Surface::of(taffrail));
     let (routes, _) = api().finish();
-    let routes = routes.with_state(app).fallback(no_such_route).method_not_allowed_fallback(wrong_method);
+    let routes = routes
+        .merge(socket::routes())
+        .with_state(app)
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(wrong_method);
     pipeline::around(routes)
 }
 
@@ -95,7 +110,8 @@ pub fn service(taffrail: Arc<Taffrail>) -> Pipeline {
 pub fn service_with_internal(taffrail: Arc<Taffrail>) -> Pipeline {
     health::begin();
     let (routes, _) = api().finish();
-    let routes = routes.merge(internal::routes()).with_state(Arc::new(Surface::of(taffrail)));
+    let routes =
+        routes.merge(socket::routes()).merge(internal::routes()).with_state(Arc::new(Surface::of(taffrail)));
     pipeline::around(routes.fallback(no_such_route).method_not_allowed_fallback(wrong_method))
 }
 
@@ -111,6 +127,7 @@ fn accounts(api: Api) -> Api {
         .post("/api/v1/auth/cli-token", tokens::create_token)
         .get("/api/v1/auth/cli-token/validate", tokens::validate_token)
         .get("/api/v1/auth/cli-tokens", tokens::list_tokens)
+        .get("/api/v1/ws-token", socket::issue_ticket)
         .delete("/api/v1/auth/cli-tokens/{tokenId}", tokens::revoke_token)
 }
 
@@ -132,7 +149,10 @@ fn crews(api: Api) -> Api {
         .post("/api/v1/crews/{crewId}/members", crew_members::add_crew_member)
         .patch("/api/v1/crews/{crewId}/members/{memberId}", crew_members::update_crew_member)
         .delete("/api/v1/crews/{crewId}/members/{memberId}", crew_members::remove_crew_member)
-        .get("/api/v1/crews/{crewId}/assignments", crews::list_assignments)
+        .get("/api/v1/crews/{crewId}/assignments", activity::list_assignments)
+        .get("/api/v1/crews/{crewId}/policy", policies::get_policy)
+        .put("/api/v1/crews/{crewId}/policy", policies::set_policy)
+        .get("/api/v1/policies", policies::list_policies)
         .get("/api/v1/crews/{crewId}/escalations", crews::list_escalations)
         .get("/api/v1/crew-connections", connections::list_connections)
         .post("/api/v1/crew-connections", connections::connect_crews)
@@ -147,6 +167,9 @@ fn agents(api: Api) -> Api {
         .delete("/api/v1/agents/{agentId}", agents::delete_agent)
         .post("/api/v1/agents/{agentId}/stop", agents::stop_agent)
         .get("/api/v1/agents/{agentId}/runs", agents::list_agent_runs)
+        .get("/api/v1/agents/{agentId}/chats", chats::list_chats)
+        .post("/api/v1/agents/{agentId}/chats", chats::open_chat)
+        .get("/api/v1/chats/{chatId}/messages", chats::list_messages)
         .post("/api/v1/agents/{agentId}/webhook-secret/rotate", agents::rotate_webhook_secret)
 }
 
@@ -163,6 +186,7 @@ fn missions(api: Api) -> Api {
         .post("/api/v1/crews/{crewId}/missions/{missionId}/clone", missions::clone_mission)
         .post("/api/v1/crews/{crewId}/missions/{missionId}/tasks", tasks::create_task)
         .patch("/api/v1/crews/{crewId}/missions/{missionId}/tasks/{taskId}", tasks::update_task)
+        .post("/api/v1/crews/{crewId}/missions/{missionId}/tasks/{taskId}/approve", tasks::approve_task)
         .get("/api/v1/mission-metrics", metrics::get_mission_metrics)
         .get("/api/v1/metrics/timeseries", metrics::get_timeseries)
 }
@@ -178,12 +202,23 @@ fn history(api: Api) -> Api {
         .get("/api/v1/journal", journal::list_entries)
         .get("/api/v1/journal/count", journal::count_entries)
         .get("/api/v1/journal/lookup", lookup::look_up)
+        .get("/api/v1/journal/stream", stream::follow_journal)
         .get("/api/v1/journal/{entryId}", journal::get_entry)
         .post("/api/v1/journal/{entryId}/priority", markers::set_priority)
         .get("/api/v1/admin/journal/verify", verify::verify_journal)
 }
 
 fn workers(api: Api) -> Api {
+    let api = api
+        .get("/api/v1/runs", runs::list_runs)
+        .get("/api/v1/runs/insights", runs::get_run_insights)
+        .get("/api/v1/runs/{runId}", runs::get_run)
+        .get("/api/v1/runs/{runId}/output", runs::get_run_output)
+        .get("/api/v1/activity", activity::list_activity)
+        .get("/api/v1/approvals", approvals::list_approvals)
+        .get("/api/v1/approvals/{approvalId}", approvals::get_approval)
+        .post("/api/v1/approvals/{approvalId}/decide", approvals::decide_approval)
+        .post("/api/v1/approvals/{approvalId}/cancel", approvals::cancel_approval);
     api.post("/api/v1/worker/tasks/claim", workers::claim_work)
         .post("/api/v1/worker/tasks/{id}/heartbeat", workers::renew_claim)
         .post("/api/v1/worker/tasks/{id}/begin", workers::begin_work)

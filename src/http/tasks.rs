@@ -2,10 +2,12 @@
 
 use axum::extract::Path;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use taffrail_domain::mission::{MissionCommand, MissionEvent, Task, TaskDraft, TaskPatch, TaskStatus};
 use taffrail_domain::roster::Roster;
-use taffrail_domain::{AgentId, CrewId, Entry, Event, MissionId, Rejection, TaskId, Text, Workspace};
+use taffrail_domain::{
+    AgentId, AssignmentId, CrewId, Entry, Event, MissionId, Rejection, TaskId, Text, UserId, Workspace,
+};
 
 use super::answer::{Created, Done};
 use super::body::{Required, Sent};
@@ -14,7 +16,6 @@ use super::gate::WriteMissions;
 use super::problem::Problem;
 use super::tag::Unchanged;
 use super::time::Seconds;
-use super::unset::Unset;
 
 /// A task on the wire.
 #[derive(Serialize, JsonSchema)]
@@ -38,21 +39,21 @@ pub(super) struct TaskView {
     result_summary: Option<Text>,
     output_path: Option<Text>,
     error_message: Option<Text>,
-    assignment_id: Unset,
+    assignment_id: Option<AssignmentId>,
     token_count: Option<i64>,
     estimated_cost: Option<f64>,
     started_at: Option<Seconds>,
     completed_at: Option<Seconds>,
     duration_ms: Option<u64>,
-    confidence: Unset,
+    confidence: Option<f64>,
     needs_review: bool,
-    handoff_context: Unset,
-    evaluation_status: Unset,
-    evaluation_notes: Unset,
+    handoff_context: Option<Text>,
+    evaluation_status: Option<Text>,
+    evaluation_notes: Option<Text>,
     approval_required: bool,
-    approval_status: Unset,
-    approved_by: Unset,
-    approved_at: Unset,
+    approval_status: Option<Text>,
+    approved_by: Option<UserId>,
+    approved_at: Option<Seconds>,
     created_at: Seconds,
     updated_at: Seconds,
 }
@@ -84,6 +85,37 @@ pub(super) async fn update_task(
         mission: mission.clone(),
         task: task.clone(),
         patch,
+    };
+    let done = member.execute(unchanged.guard(command), &sent).await?;
+    Ok(Done::new(&done, &TaskView::find(&done.world.state, &crew, &mission, &task)?))
+}
+
+/// Body of approve.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct ApproveDraft {
+    /// Whether the result counts; required.
+    approved: Option<bool>,
+    /// Why.
+    notes: Option<String>,
+}
+
+/// `POST /api/v1/crews/{crew}/missions/{mission}/tasks/{task}/approve`: additive (`periphery.md` 11).
+pub(super) async fn approve_task(
+    member: Member<WriteMissions>,
+    Path((crew, mission, task)): Path<(CrewId, MissionId, TaskId)>,
+    unchanged: Unchanged,
+    sent: Sent<Required<ApproveDraft>>,
+) -> Result<Done<TaskView>, Problem> {
+    let draft = sent.json()?;
+    let approved =
+        draft.approved.ok_or_else(|| Problem::invalid("task.approved_required", "approved is required"))?;
+    let command = MissionCommand::Approve {
+        crew: crew.clone(),
+        mission: mission.clone(),
+        task: task.clone(),
+        approved,
+        notes: draft.notes.map(Into::into),
     };
     let done = member.execute(unchanged.guard(command), &sent).await?;
     Ok(Done::new(&done, &TaskView::find(&done.world.state, &crew, &mission, &task)?))
@@ -123,21 +155,21 @@ impl TaskView {
             result_summary: task.result_summary.clone(),
             output_path: task.output_path.clone(),
             error_message: task.error_message.clone(),
-            assignment_id: Unset,
+            assignment_id: task.assignment_id.clone(),
             token_count: task.token_count,
             estimated_cost: task.estimated_cost,
             started_at: task.started_at.map(Seconds),
             completed_at: task.completed_at.map(Seconds),
             duration_ms: task.duration_ms(),
-            confidence: Unset,
-            needs_review: false,
-            handoff_context: Unset,
-            evaluation_status: Unset,
-            evaluation_notes: Unset,
-            approval_required: false,
-            approval_status: Unset,
-            approved_by: Unset,
-            approved_at: Unset,
+            confidence: task.confidence,
+            needs_review: task.needs_review,
+            handoff_context: task.handoff_context.clone(),
+            evaluation_status: task.evaluation_status.clone(),
+            evaluation_notes: task.evaluation_notes.clone(),
+            approval_required: task.approval_required,
+            approval_status: task.approval_status.clone(),
+            approved_by: task.approved_by.clone(),
+            approved_at: task.approved_at.map(Seconds),
             created_at: Seconds(task.created_at),
             updated_at: Seconds(task.updated_at),
         }

@@ -155,12 +155,6 @@ impl Vault {
         secret::hex(&self.key.derived(INTERNAL))
     }
 
-    /// A key for what has to be sealed and is not kept.
-    #[must_use]
-    pub(crate) fn key_for(&self, purpose: &str) -> [u8; 32] {
-        self.key.derived(purpose)
-    }
-
     /// The hashing of passwords.
     #[must_use]
     pub fn passwords(&self) -> &Passwords {

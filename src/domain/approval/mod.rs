@@ -124,6 +124,8 @@ pub struct Approval {
     pub decided_at: Option<Time>,
     /// Offset of its beginning: the order of lists.
     pub born: Offset,
+    /// Offset of its last change.
+    pub changed: Offset,
 }
 
 /// Every question of a workspace.
@@ -154,6 +156,7 @@ impl Approvals {
                     created_at: entry.time,
                     decided_at: None,
                     born: entry.offset,
+                    changed: entry.offset,
                 };
                 self.by_birth.insert(entry.offset, id.clone());
                 self.all.insert(id, Arc::new(approval));
@@ -162,6 +165,7 @@ impl Approvals {
                 let Some(approval) = self.all.get_mut(&id) else { return };
                 let approval = Arc::make_mut(approval);
                 (approval.status, approval.decided_at) = (decided.status, Some(entry.time));
+                approval.changed = entry.offset;
                 approval.decided_by.clone_from(&decided.by);
                 approval.comment.clone_from(&decided.comment);
                 if let Some(mission) = &approval.request.mission_id {

@@ -82,7 +82,7 @@ fn copy(task: &Task, source: &Mission, new_ids: &HashMap<&TaskId, TaskId>) -> Ta
         task_order: task.task_order,
         depends_on: source.dependencies_of(task).map(|id| new_ids[id].clone()).collect(),
         max_iterations: task.max_iterations,
-        approval_required: task.approval_required,
+        approval_required: false,
         outcome: task.outcome(),
     }
 }

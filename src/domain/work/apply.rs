@@ -27,6 +27,7 @@ impl Work {
                 if let Some(mission) = &assignment.facts.mission_id {
                     self.by_mission.insert((mission.clone(), assignment.id.clone()));
                 }
+                self.by_birth.insert(entry.offset, assignment.id.clone());
                 self.put(assignment);
             }
             WorkEvent::AssignmentUnqueued(_) => {
@@ -59,7 +60,9 @@ impl Work {
                     started_at: entry.time,
                     finished_at: None,
                     born: entry.offset,
+                    changed: entry.offset,
                 };
+                self.runs_by_birth.insert(entry.offset, run.id.clone());
                 self.running.insert((run.facts.agent_id.clone(), run.id.clone()));
                 self.runs.insert(run.id.clone(), Arc::new(run));
             }
@@ -69,6 +72,7 @@ impl Work {
                 self.running.remove(&(run.facts.agent_id.clone(), run.id.clone()));
                 if run.end.is_none() {
                     (run.end, run.finished_at) = (Some((*ended.end).clone()), Some(entry.time));
+                    run.changed = entry.offset;
                 }
             }
         }

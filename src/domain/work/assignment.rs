@@ -229,6 +229,8 @@ pub struct Run {
     pub finished_at: Option<Time>,
     /// Offset of its beginning: the order of lists.
     pub born: Offset,
+    /// Offset of its last change.
+    pub changed: Offset,
 }
 
 impl Run {

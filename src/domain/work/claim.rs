@@ -84,6 +84,7 @@ impl Unfolding<'_> {
             started_at: self.context.now,
             finished_at: None,
             born: self.next(),
+            changed: self.next(),
         };
         let slug = agent.as_ref().map(|agent| agent.facts.slug.clone());
         let face = run.started_face(assignment, slug);

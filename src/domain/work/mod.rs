@@ -47,6 +47,8 @@ use crate::{AgentId, AssignmentId, CrewId, MissionId, Offset, RunId};
 pub struct Work {
     /// Every assignment there ever was.
     pub assignments: OrdMap<AssignmentId, Arc<Assignment>>,
+    /// By creation.
+    pub by_birth: OrdMap<Offset, AssignmentId>,
     /// Those that wait for a worker, oldest first.
     pub waiting: OrdSet<(Offset, AssignmentId)>,
     /// Those that wait for a place in their crew, oldest first.
@@ -61,6 +63,8 @@ pub struct Work {
     pub breakers: OrdMap<AgentId, Breaker>,
     /// Every run there ever was.
     pub runs: OrdMap<RunId, Arc<Run>>,
+    /// By beginning.
+    pub runs_by_birth: OrdMap<Offset, RunId>,
     /// Those under way, by agent.
     pub running: OrdSet<(AgentId, RunId)>,
 }
@@ -87,6 +91,16 @@ impl Work {
         let waiting = self.waiting.iter().map(|(_, id)| id);
         let queued = self.queued.iter().map(|(_, _, id)| id);
         waiting.chain(queued).chain(&self.claimed).filter_map(|id| self.assignments.get(id))
+    }
+
+    /// Every assignment, newest first.
+    pub fn assignments_newest(&self) -> impl Iterator<Item = &Arc<Assignment>> + '_ {
+        self.by_birth.values().rev().filter_map(|id| self.assignments.get(id))
+    }
+
+    /// Every run, newest first.
+    pub fn runs_newest(&self) -> impl Iterator<Item = &Arc<Run>> + '_ {
+        self.runs_by_birth.values().rev().filter_map(|id| self.runs.get(id))
     }
 
     /// The runs of an agent that are under way.

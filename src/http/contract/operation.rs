@@ -40,13 +40,18 @@ pub(in crate::http) struct Operation {
 #[derive(Default)]
 pub(in crate::http) struct Response {
     headers: Vec<(&'static str, &'static str)>,
-    content: Option<Value>,
+    content: Option<(&'static str, Value)>,
 }
 
 impl Response {
     /// With a JSON body.
     pub(in crate::http) fn json(schema: Value) -> Self {
-        Self { headers: vec![], content: Some(schema) }
+        Self { headers: vec![], content: Some(("application/json", schema)) }
+    }
+
+    /// With a body of another type.
+    pub(in crate::http) fn of(media_type: &'static str) -> Self {
+        Self { headers: vec![], content: Some((media_type, json!({ "type": "string" }))) }
     }
 
     /// With a header, and what it says.
@@ -140,8 +145,8 @@ impl Operation {
             let headers = response.headers.iter().map(|(name, text)| ((*name).to_owned(), header(text)));
             told["headers"] = Value::Object(headers.collect());
         }
-        if let Some(schema) = response.content {
-            told["content"] = json!({ "application/json": { "schema": schema } });
+        if let Some((media_type, schema)) = response.content {
+            told["content"] = json!({ media_type: { "schema": schema } });
         }
         self.success.push((status.as_u16(), told));
     }
