@@ -10,6 +10,7 @@ use tokio::net::UnixListener;
 
 use super::serve::ServeError;
 use crate::boot::Taffrail;
+use crate::http::Listen;
 use crate::{durable, http};
 
 const FOLDER: &str = "internal";
@@ -19,7 +20,7 @@ const OWNER_ONLY: u32 = 0o600;
 
 /// A bound socket.
 pub(super) struct Socket {
-    pub(super) listener: UnixListener,
+    pub(super) listener: OwnerOnly,
     pub(super) path: PathBuf,
 }
 
@@ -39,7 +40,23 @@ impl Socket {
     }
 }
 
-fn bind(path: &Path) -> io::Result<UnixListener> {
+/// Only processes of the same user, and root's, get in, whatever the file's mode says.
+pub(super) struct OwnerOnly(UnixListener);
+
+impl Listen for OwnerOnly {
+    type Stream = tokio::net::UnixStream;
+
+    async fn accept(&self) -> io::Result<tokio::net::UnixStream> {
+        let (stream, _) = self.0.accept().await?;
+        let (peer, own) = (stream.peer_cred()?.uid(), rustix::process::getuid().as_raw());
+        if peer != own && peer != 0 {
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, "a process of another user"));
+        }
+        Ok(stream)
+    }
+}
+
+fn bind(path: &Path) -> io::Result<OwnerOnly> {
     if path.exists() {
         if UnixStream::connect(path).is_ok() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it"));
@@ -48,5 +65,5 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     }
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(OWNER_ONLY))?;
-    Ok(listener)
+    Ok(OwnerOnly(listener))
 }

@@ -220,11 +220,11 @@ fn workers(api: Api) -> Api {
         .post("/api/v1/approvals/{approvalId}/decide", approvals::decide_approval)
         .post("/api/v1/approvals/{approvalId}/cancel", approvals::cancel_approval);
     api.post("/api/v1/worker/tasks/claim", workers::claim_work)
-        .post("/api/v1/worker/tasks/{id}/heartbeat", workers::renew_claim)
-        .post("/api/v1/worker/tasks/{id}/begin", workers::begin_work)
-        .post("/api/v1/worker/tasks/{id}/output", workers::append_output)
-        .post("/api/v1/worker/tasks/{id}/hand-back", workers::hand_work_back)
-        .patch("/api/v1/worker/tasks/{id}", workers::report_work)
+        .post("/api/v1/worker/tasks/{assignmentId}/heartbeat", workers::renew_claim)
+        .post("/api/v1/worker/tasks/{assignmentId}/begin", workers::begin_work)
+        .post("/api/v1/worker/tasks/{assignmentId}/output", workers::append_output)
+        .post("/api/v1/worker/tasks/{assignmentId}/hand-back", workers::hand_work_back)
+        .patch("/api/v1/worker/tasks/{assignmentId}", workers::report_work)
 }
 
 async fn no_such_route() -> Problem {

@@ -9,14 +9,12 @@ use crate::{AgentId, AssignmentId, ChatId, CrewId, Face, Json, MissionId, Offset
 /// A wish about work.
 #[derive(Clone, Debug)]
 pub enum WorkCommand {
-    /// The engine hands a ready task to an agent.
+    /// The engine hands ready tasks to agents, in this order.
     Dispatch {
         /// Of which mission.
         mission: MissionId,
-        /// Which task.
-        task: TaskId,
-        /// The agent that has a worker, where the task names none.
-        agent: Option<AgentId>,
+        /// Which tasks, each with the agent that has a worker, where the task names none.
+        tasks: Vec<(TaskId, Option<AgentId>)>,
     },
     /// The engine asks the LEAD to plan.
     Plan {

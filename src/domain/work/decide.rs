@@ -23,8 +23,8 @@ impl Workspace {
         self.roster.require(context.actor, Permission::Create)?;
         let mut unfolding = Unfolding::of(self, context);
         match command {
-            WorkCommand::Dispatch { mission, task, agent } => {
-                unfolding.dispatch(mission, task, agent.as_ref())
+            WorkCommand::Dispatch { mission, tasks } => {
+                tasks.iter().for_each(|(task, agent)| unfolding.dispatch(mission, task, agent.as_ref()));
             }
             WorkCommand::Plan { mission } => unfolding.ask_lead(mission, Purpose::Planning),
             WorkCommand::Review { mission } => unfolding.ask_lead(mission, Purpose::Review),

@@ -4,7 +4,7 @@
 use super::dispatch::Fitness;
 use super::{Purpose, WorkCommand};
 use crate::mission::{Mission, Status, TaskStatus};
-use crate::{AgentId, Offset, Time, Workspace};
+use crate::{AgentId, Offset, TaskId, Time, Workspace};
 
 /// How long a mission may be `IN_PROGRESS` (`missions.md` 9.10): two hours.
 pub const MISSION_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
@@ -60,29 +60,45 @@ impl Workspace {
         if mission.tasks.is_empty() {
             return self.ask_lead_if_due(mission, Purpose::Planning, has_worker, due);
         }
+        let mut ready: Vec<(TaskId, Option<AgentId>)> = vec![];
+        let mut cause = Offset(0);
         let tasks = mission.tasks_in_order().into_iter();
-        let mut picked = vec![];
         for task in tasks.filter(|task| task.status == TaskStatus::Pending && mission.is_ready(task)) {
+            let picked: Vec<AgentId> = ready.iter().filter_map(|(_, agent)| agent.clone()).collect();
             let agent = self.agent_for(mission, task, &picked, has_worker);
-            picked.extend(agent.clone().filter(|_| task.assigned_agent_id.is_none()));
-            let is_due = match &agent {
-                None => true,
-                Some(agent) => match self.fitness(mission, agent, now) {
-                    Fitness::Fit => has_worker(agent),
-                    Fitness::Never(_) => true,
-                    Fitness::From(cooled) => {
-                        due.again(cooled);
-                        false
-                    }
-                    Fitness::Later => false,
-                },
-            };
-            if is_due {
-                let (mission, id) = (mission.id.clone(), task.id.clone());
-                // What the task is about may have changed since it last moved: another agent, another crew.
-                let name = format!("dispatch:{id}:{}", agent.as_ref().map_or("", |agent| agent.as_str()));
-                due.add(task.moved, name, WorkCommand::Dispatch { mission, task: id, agent });
+            if self.is_due(mission, agent.as_ref(), now, has_worker, due) {
+                cause = cause.max(task.moved);
+                ready.push((task.id.clone(), agent));
             }
+        }
+        if !ready.is_empty() {
+            // What a task is about may have changed since it last moved: another agent, another crew.
+            let names = ready
+                .iter()
+                .map(|(task, agent)| format!("{task}={}", agent.as_ref().map_or("", |agent| agent.as_str())));
+            let name = format!("dispatch:{}", names.collect::<Vec<_>>().join(","));
+            due.add(cause, name, WorkCommand::Dispatch { mission: mission.id.clone(), tasks: ready });
+        }
+    }
+
+    /// Whether a ready task is to be handed out now, or to be failed because it never can be.
+    fn is_due(
+        &self,
+        mission: &Mission,
+        agent: Option<&AgentId>,
+        now: Time,
+        has_worker: &dyn Fn(&AgentId) -> bool,
+        due: &mut Due,
+    ) -> bool {
+        let Some(agent) = agent else { return true };
+        match self.fitness(mission, agent, now) {
+            Fitness::Fit => has_worker(agent),
+            Fitness::Never(_) => true,
+            Fitness::From(cooled) => {
+                due.again(cooled);
+                false
+            }
+            Fitness::Later => false,
         }
     }
 

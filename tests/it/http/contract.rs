@@ -94,6 +94,11 @@ pub(super) fn check(method: &Method, path: &str, status: u16, body: &Value) {
         assert_eq!(*body, Value::Null, "{method} {path}");
         return;
     }
+    if status < 300
+        && operation.told["responses"][status.to_string()].pointer("/content/application~1json").is_none()
+    {
+        return; // A stream, or a text.
+    }
     let validator = validator(operation, status);
     let wrong: Vec<String> =
         validator.iter_errors(body).map(|error| format!("{}: {error}", error.instance_path())).collect();

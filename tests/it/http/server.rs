@@ -120,8 +120,18 @@ impl Asking<'_> {
         let request = request.body(Body::from(self.body)).unwrap();
         let response = self.server.service.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
-        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        let media_type = parts.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let body = match media_type.as_deref() {
+            // It has no end.
+            Some("text/event-stream") => Value::Null,
+            Some(text) if text.starts_with("text/") => {
+                json!(String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap())
+            }
+            _ => {
+                let body = to_bytes(body, usize::MAX).await.unwrap();
+                if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() }
+            }
+        };
         let status = parts.status.as_u16();
         contract::check(&self.method, &self.path, status, &body);
         Reply { status, headers: parts.headers, body }
