@@ -73,6 +73,8 @@ impl Desk {
     ) -> Result<Option<Claimed>, DeskError> {
         let until = Instant::now() + wait;
         let lease = bounded(lease);
+        let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+        let claim = Claim { lease_ms, ..claim };
         let mut published = self.writer.watch();
         loop {
             if self.presence.note(&claim) {

@@ -115,7 +115,10 @@ impl Drive {
 
     fn watch_leases(&self, world: &WorkspaceWorld) {
         let claimed = world.state.work.claimed.iter();
-        let held = claimed.filter_map(|id| Some((id, world.state.work.assignments.get(id)?.fence?)));
+        let held = claimed.filter_map(|id| {
+            let found = world.state.work.assignments.get(id)?;
+            Some((id, found.fence?, Duration::from_millis(found.lease_ms)))
+        });
         self.desk.leases().keep(held);
     }
 

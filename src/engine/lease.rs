@@ -7,7 +7,7 @@ use std::time::Duration;
 use taffrail_domain::{AssignmentId, Offset};
 use tokio::time::Instant;
 
-/// The lease of a worker that asks for none, and of every worker after a start.
+/// The lease of a worker that asks for none.
 pub(super) const LEASE_DEFAULT: Duration = Duration::from_secs(60);
 /// Shortest lease: one lost heartbeat must not cost an hour of work.
 pub const LEASE_MIN: Duration = Duration::from_secs(5);
@@ -33,11 +33,11 @@ impl Leases {
     }
 
     /// Forgets those that nobody holds any more, and waits a whole lease for those it has not heard of.
-    pub(super) fn keep<'a>(&mut self, held: impl Iterator<Item = (&'a AssignmentId, Offset)>) {
+    pub(super) fn keep<'a>(&mut self, held: impl Iterator<Item = (&'a AssignmentId, Offset, Duration)>) {
         let mut before = std::mem::take(&mut self.all);
-        for (id, fence) in held {
+        for (id, fence, whole) in held {
             let known = before.remove(id).filter(|lease| lease.fence == fence);
-            let lease = known.unwrap_or_else(|| Lease { fence, until: Instant::now() + LEASE_DEFAULT });
+            let lease = known.unwrap_or_else(|| Lease { fence, until: Instant::now() + whole });
             self.all.insert(id.clone(), lease);
         }
     }
@@ -63,14 +63,14 @@ mod tests {
     async fn a_lease_ends_unless_it_is_extended_and_a_new_claim_gets_a_whole_one() {
         let (id, other) = (AssignmentId::from("a"), AssignmentId::from("b"));
         let mut leases = Leases::default();
-        leases.keep([(&id, Offset(1)), (&other, Offset(2))].into_iter());
+        leases.keep([(&id, Offset(1), LEASE_DEFAULT), (&other, Offset(2), LEASE_DEFAULT)].into_iter());
         tokio::time::advance(LEASE_DEFAULT - Duration::from_secs(1)).await;
         leases.extend(&id, Offset(1), LEASE_DEFAULT);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(leases.over(), [(other.clone(), Offset(2))]);
         // Claimed anew under another fence: the old end does not count.
-        leases.keep([(&other, Offset(9))].into_iter());
+        leases.keep([(&other, Offset(9), LEASE_MIN)].into_iter());
         assert_eq!(leases.over(), []);
-        assert_eq!(leases.next(), Some(Instant::now() + LEASE_DEFAULT));
+        assert_eq!(leases.next(), Some(Instant::now() + LEASE_MIN));
     }
 }

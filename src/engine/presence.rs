@@ -25,7 +25,7 @@ impl Presence {
         let mut sorts = self.sorts.lock().unwrap_or_else(PoisonError::into_inner);
         sorts.retain(|(_, until)| *until > now);
         // Which one of its sort it is does not matter.
-        let sort = Claim { worker: "".into(), only: None, ..claim.clone() };
+        let sort = Claim { worker: "".into(), only: None, lease_ms: 0, ..claim.clone() };
         if let Some((_, until)) = sorts.iter_mut().find(|(known, _)| *known == sort) {
             *until = now + STAYS;
             return false;

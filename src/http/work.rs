@@ -242,6 +242,7 @@ impl AtDesk {
                 .map(|adapter| adapter.as_str().into())
                 .collect(),
             only: None,
+            lease_ms: 0,
             worker: draft.worker.as_deref().unwrap_or("worker").chars().take(200).collect::<String>().into(),
         })
     }

@@ -301,7 +301,7 @@ fn samples() -> Vec<Event> {
         .into(),
         AssignmentCreated { assignment: assignment.into(), status: AssignmentStatus::Queued }.into(),
         AssignmentUnqueued {}.into(),
-        AssignmentClaimed { run_id: "run1".into(), worker: "w".into() }.into(),
+        AssignmentClaimed { run_id: "run1".into(), worker: "w".into(), lease_ms: 5 }.into(),
         AssignmentEnded {
             status: AssignmentStatus::Failed,
             by: EndedBy::Lease,

@@ -11,3 +11,4 @@ mod properties;
 mod readme;
 mod stories;
 mod tidy;
+mod work;

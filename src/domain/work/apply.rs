@@ -15,6 +15,7 @@ impl Work {
                     status: created.status,
                     run_id: None,
                     fence: None,
+                    lease_ms: 0,
                     ended_by: None,
                     reported_late: false,
                     result_summary: None,
@@ -36,6 +37,7 @@ impl Work {
             WorkEvent::AssignmentClaimed(claimed) => self.change(entry, |assignment| {
                 assignment.status = AssignmentStatus::Running;
                 assignment.run_id = Some(claimed.run_id.clone());
+                assignment.lease_ms = claimed.lease_ms;
                 (assignment.fence, assignment.started_at) = (Some(entry.offset), Some(entry.time));
             }),
             WorkEvent::AssignmentEnded(ended) => {

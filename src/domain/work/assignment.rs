@@ -149,6 +149,8 @@ pub struct Assignment {
     pub run_id: Option<RunId>,
     /// Offset of the entry that gave it to a worker: the fence of everything that worker says.
     pub fence: Option<Offset>,
+    /// How long its worker may be silent.
+    pub lease_ms: u64,
     /// Who ended it, once it has ended.
     pub ended_by: Option<EndedBy>,
     /// Whether its worker reported although it had ended.

@@ -20,6 +20,8 @@ pub struct Claim {
     pub only: Option<AssignmentId>,
     /// What the worker calls itself.
     pub worker: Text,
+    /// How long it may be silent.
+    pub lease_ms: u64,
 }
 
 impl Claim {
@@ -53,7 +55,11 @@ impl Unfolding<'_> {
         let Some(assignment) = self.state.claimable(claim).cloned() else { return };
         let facts = &assignment.facts;
         let run_id = RunId::from(self.context.mint.cuid());
-        let claimed = AssignmentClaimed { run_id: run_id.clone(), worker: claim.worker.clone() };
+        let claimed = AssignmentClaimed {
+            run_id: run_id.clone(),
+            worker: claim.worker.clone(),
+            lease_ms: claim.lease_ms,
+        };
         let face = crate::Face {
             trace_id: Some(run_id.as_str().into()),
             ..self.state.claimed_face(&assignment, &claim.worker)

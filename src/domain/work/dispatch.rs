@@ -159,6 +159,7 @@ impl Unfolding<'_> {
             status,
             run_id: None,
             fence: None,
+            lease_ms: 0,
             ended_by: None,
             reported_late: false,
             result_summary: None,

@@ -47,6 +47,8 @@ pub struct AssignmentClaimed {
     pub run_id: RunId,
     /// What the worker calls itself.
     pub worker: Text,
+    /// How long it may be silent; a heartbeat is no entry.
+    pub lease_ms: u64,
 }
 
 /// It ended.

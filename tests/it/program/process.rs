@@ -54,9 +54,11 @@ impl Program {
     /// Starts it and waits for nothing.
     pub(crate) fn spawn(data: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_taffrail"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--data"])
             .arg(data)
             .args(arguments)
+            // A second `--listen` would be one too many.
+            .args(if arguments.contains(&"--listen") { &[][..] } else { &["--listen", "127.0.0.1:0"] })
             .env_remove("TAFFRAIL_DATA")
             .env("RUST_LOG", "info")
             .stdin(Stdio::null())

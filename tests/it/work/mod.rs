@@ -1,0 +1,5 @@
+//! Missions that run by themselves: the real server, real workers, real processes.
+
+mod hands;
+mod mission;
+mod processes;
