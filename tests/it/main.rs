@@ -9,6 +9,7 @@ mod http;
 mod program;
 mod properties;
 mod readme;
+mod sim;
 mod stories;
 mod tidy;
 mod work;
