@@ -77,8 +77,25 @@ impl Workspace {
 }
 
 impl Unfolding<'_> {
+    /// Somebody is asked about each result that is held.
+    pub(crate) fn request_missing_approvals(&mut self, mission: &MissionId) {
+        let Some(found) = self.state.missions.get(mission).cloned() else { return };
+        if found.status != Status::InProgress {
+            return;
+        }
+        let asked = |task: &Task| {
+            let mut own = under(&self.state.approvals.pending_of, mission)
+                .filter_map(|id| self.state.approvals.all.get(id));
+            own.any(|asked| asked.request.task_id.as_ref() == Some(&task.id))
+        };
+        let held =
+            found.tasks_in_order().into_iter().filter(|task| task.status == TaskStatus::AwaitingApproval);
+        let unasked: Vec<_> = held.filter(|task| !asked(task)).cloned().collect();
+        unasked.iter().for_each(|task| self.request_task_approval(&found, task));
+    }
+
     /// A result waits for a person.
-    pub(crate) fn request_task_approval(&mut self, mission: &Mission, task: &Task) {
+    fn request_task_approval(&mut self, mission: &Mission, task: &Task) {
         let request = ApprovalRequested {
             kind: ApprovalKind::Custom,
             reason: format!("Result of task {:?} needs approval", &*task.title).into(),

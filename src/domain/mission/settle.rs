@@ -28,6 +28,7 @@ impl Unfolding<'_> {
             }
         }
         self.withdraw_idle_approvals(mission);
+        self.request_missing_approvals(mission);
     }
 
     /// Whether a live assignment is still what its mission waits for.

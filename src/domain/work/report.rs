@@ -118,9 +118,6 @@ impl Unfolding<'_> {
         self.move_task(&mission.id, &task.id, to, reason, |moved| {
             moved.report = Some(TaskReport { notifies, ..left }.into());
         });
-        if gate == Gate::Closed {
-            self.request_task_approval(mission, task);
-        }
     }
 
     /// The attempt has failed; another one follows where attempts are left (`missions.md` 9.7).

@@ -136,11 +136,11 @@ impl Sim {
 
     fn lifecycle(&mut self) {
         let (crew, mission) = (crew(), mission());
-        let command = match self.random.random_range(0..6) {
+        let command = match self.random.random_range(0..7) {
             0 => MissionCommand::Restart { crew, mission },
             1 | 2 => MissionCommand::Resume { crew, mission },
             choice => {
-                let word = ["CANCELLED", "FAILED", "IN_PROGRESS"][choice - 3];
+                let word = ["CANCELLED", "FAILED", "IN_PROGRESS", "REVIEW"][choice - 3];
                 let patch = MissionPatch { status: Some(word.into()), ..MissionPatch::default() };
                 MissionCommand::Update { crew, mission, patch }
             }
@@ -239,11 +239,12 @@ impl Sim {
             self.check();
             let status = self.play.mission().status;
             let over = status.is_terminal() || matches!(status, Status::Planning | Status::Review);
+            let is_running = status == Status::InProgress;
             let waiting = self
                 .tasks()
                 .into_iter()
                 .find(|task| self.play.at(task).status == TaskStatus::AwaitingApproval);
-            if let Some(task) = waiting {
+            if let Some(task) = waiting.filter(|_| is_running) {
                 self.person(MissionCommand::Approve {
                     crew: crew(),
                     mission: mission(),
