@@ -6,6 +6,7 @@ mod contract;
 mod crash;
 mod faults;
 mod http;
+mod live;
 mod program;
 mod properties;
 mod readme;

@@ -18,7 +18,7 @@ mod pipeline;
 mod races;
 mod repeats;
 mod roster;
-mod server;
+pub(crate) mod server;
 mod state;
 mod tags;
 mod tasks;

@@ -20,48 +20,48 @@ use tower::ServiceExt;
 use super::contract;
 
 /// An instance after bootstrap; requests go as its owner, in its workspace, unless told otherwise.
-pub(super) struct Server {
+pub(crate) struct Server {
     service: Pipeline,
-    pub(super) app: Arc<Taffrail>,
-    pub(super) workspace: String,
-    pub(super) owner: String,
-    pub(super) token: String,
+    pub(crate) app: Arc<Taffrail>,
+    pub(crate) workspace: String,
+    pub(crate) owner: String,
+    pub(crate) token: String,
     data: TempDir,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Reply {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    pub(super) fn text(&self, key: &str) -> String {
+    pub(crate) fn text(&self, key: &str) -> String {
         self.body[key].as_str().unwrap_or_else(|| panic!("{key} in {self:?}")).to_owned()
     }
 
     /// Asserts the status and hands the body on.
     #[track_caller]
-    pub(super) fn expect(self, status: u16) -> Value {
+    pub(crate) fn expect(self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
         self.body
     }
 
     /// Asserts status and text of a problem.
     #[track_caller]
-    pub(super) fn refused(&self, status: u16, detail: &str) {
+    pub(crate) fn refused(&self, status: u16, detail: &str) {
         assert_eq!((self.status, self.body["error"].as_str()), (status, Some(detail)), "{self:?}");
     }
 }
 
 /// A request on its way.
-pub(super) struct Asking<'a> {
+pub(crate) struct Asking<'a> {
     server: &'a Server,
     method: Method,
     path: String,
@@ -72,41 +72,41 @@ pub(super) struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    pub(super) fn with_token(mut self, token: &str) -> Self {
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
         self.token = Some(token.to_owned());
         self
     }
 
-    pub(super) fn without_token(mut self) -> Self {
+    pub(crate) fn without_token(mut self) -> Self {
         self.token = None;
         self
     }
 
-    pub(super) fn in_workspace(mut self, workspace: &str) -> Self {
+    pub(crate) fn in_workspace(mut self, workspace: &str) -> Self {
         self.workspace = Some(workspace.to_owned());
         self
     }
 
-    pub(super) fn without_workspace(mut self) -> Self {
+    pub(crate) fn without_workspace(mut self) -> Self {
         self.workspace = None;
         self
     }
 
-    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(super) fn json(self, body: Value) -> Self {
+    pub(crate) fn json(self, body: Value) -> Self {
         self.body(body.to_string())
     }
 
-    pub(super) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    pub(super) async fn send(self) -> Reply {
+    pub(crate) async fn send(self) -> Reply {
         let mut request = Request::builder().method(self.method.clone()).uri(&self.path);
         if let Some(token) = self.token {
             request = request.header("authorization", format!("Bearer {token}"));
@@ -140,12 +140,12 @@ impl Asking<'_> {
 
 impl Server {
     /// Opens a fresh instance and bootstraps it.
-    pub(super) async fn begin() -> Self {
+    pub(crate) async fn begin() -> Self {
         Self::empty().await.bootstrapped().await
     }
 
     /// The same on a journal of the test's own.
-    pub(super) async fn begin_on(journal: &Arc<impl Journal>) -> Self {
+    pub(crate) async fn begin_on(journal: &Arc<impl Journal>) -> Self {
         let data = TempDir::new().unwrap();
         let journal: Arc<dyn Journal> = Arc::clone(journal) as _;
         let app = Taffrail::open_on(Options::new(data.path()), journal).await.unwrap();
@@ -162,7 +162,7 @@ impl Server {
     }
 
     /// Opens a fresh instance with nobody in it.
-    pub(super) async fn empty() -> Self {
+    pub(crate) async fn empty() -> Self {
         let data = TempDir::new().unwrap();
         let app = Taffrail::open(Options::new(data.path())).await.unwrap();
         Self::around(app, data)
@@ -175,7 +175,7 @@ impl Server {
     }
 
     /// Drains it and opens it again.
-    pub(super) async fn reopened(self) -> Self {
+    pub(crate) async fn reopened(self) -> Self {
         self.app.drain().await;
         let Self { service, app, workspace, owner, token, data } = self;
         drop((service, app));
@@ -185,24 +185,24 @@ impl Server {
     }
 
     /// Its data directory.
-    pub(super) fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         self.data.path()
     }
 
     /// The secret of an agent's webhook, as the vault still knows it.
-    pub(super) fn kept_webhook_secret(&self, agent: &str) -> Option<String> {
+    pub(crate) fn kept_webhook_secret(&self, agent: &str) -> Option<String> {
         let world = self.app.workspace(&WorkspaceId::from(self.workspace.as_str())).unwrap().world();
         let id = world.state.roster.agents[agent].webhook_secret.clone()?;
         self.app.vault().webhook_secret(&id).map(|secret| secret.reveal().to_owned())
     }
 
-    pub(super) async fn bootstrap(&self) -> Reply {
+    pub(crate) async fn bootstrap(&self) -> Reply {
         let body =
             json!({ "full_name": "Ada Lovelace", "email": "ada@example.org", "password": "engine-no-1" });
         self.post("/api/v1/bootstrap").without_token().without_workspace().json(body).send().await
     }
 
-    pub(super) fn ask(&self, method: Method, path: impl Into<String>) -> Asking<'_> {
+    pub(crate) fn ask(&self, method: Method, path: impl Into<String>) -> Asking<'_> {
         Asking {
             server: self,
             method,
@@ -214,24 +214,24 @@ impl Server {
         }
     }
 
-    pub(super) fn get(&self, path: impl Into<String>) -> Asking<'_> {
+    pub(crate) fn get(&self, path: impl Into<String>) -> Asking<'_> {
         self.ask(Method::GET, path)
     }
 
-    pub(super) fn post(&self, path: impl Into<String>) -> Asking<'_> {
+    pub(crate) fn post(&self, path: impl Into<String>) -> Asking<'_> {
         self.ask(Method::POST, path)
     }
 
-    pub(super) fn patch(&self, path: impl Into<String>) -> Asking<'_> {
+    pub(crate) fn patch(&self, path: impl Into<String>) -> Asking<'_> {
         self.ask(Method::PATCH, path)
     }
 
-    pub(super) fn delete(&self, path: impl Into<String>) -> Asking<'_> {
+    pub(crate) fn delete(&self, path: impl Into<String>) -> Asking<'_> {
         self.ask(Method::DELETE, path)
     }
 
     /// A further person with a token that may do all they may.
-    pub(super) async fn person(&self, name: &str) -> (UserId, String) {
+    pub(crate) async fn person(&self, name: &str) -> (UserId, String) {
         let user = UserId::from(format!("cperson{name:0>16}"));
         let email = format!("{name}@example.org");
         let email_key = self.app.vault().email_key(&email);
@@ -247,7 +247,7 @@ impl Server {
     }
 
     /// A further person who is a member of the workspace; their token.
-    pub(super) async fn member(&self, role: Role) -> String {
+    pub(crate) async fn member(&self, role: Role) -> String {
         let (user, token) = self.person(&role.as_str().to_lowercase()).await;
         let writer = self.app.workspace(&WorkspaceId::from(self.workspace.as_str())).unwrap();
         let command = RosterCommand::AddMember { user, role }.into();
@@ -256,7 +256,7 @@ impl Server {
     }
 
     /// A further workspace with an owner of its own: its id and their token.
-    pub(super) async fn with_another_workspace(self) -> (Self, String, String) {
+    pub(crate) async fn with_another_workspace(self) -> (Self, String, String) {
         let (owner, token) = self.person("stranger").await;
         let id = WorkspaceId::from("canotherworkspace00000");
         let (name, slug) = ("Another".into(), "another".into());
@@ -272,27 +272,27 @@ impl Server {
     }
 
     /// A token with these scopes, issued over the API by the owner.
-    pub(super) async fn scoped(&self, scopes: &[&str]) -> String {
+    pub(crate) async fn scoped(&self, scopes: &[&str]) -> String {
         let body = json!({ "scopes": scopes });
         let issued = self.post("/api/v1/auth/cli-token").json(body).send().await.expect(200);
         issued["token"].as_str().unwrap().to_owned()
     }
 
     /// A crew; its id.
-    pub(super) async fn crew(&self, slug: &str) -> String {
+    pub(crate) async fn crew(&self, slug: &str) -> String {
         let body = json!({ "name": format!("Crew {slug}"), "slug": slug });
         self.post("/api/v1/crews").json(body).send().await.expect(201)["id"].as_str().unwrap().to_owned()
     }
 
     /// A LEAD of a crew; its id.
-    pub(super) async fn lead(&self, crew: &str, slug: &str) -> String {
+    pub(crate) async fn lead(&self, crew: &str, slug: &str) -> String {
         let body =
             json!({ "name": format!("Lead {slug}"), "slug": slug, "crew_id": crew, "agent_role": "LEAD" });
         self.post("/api/v1/agents").json(body).send().await.expect(201)["id"].as_str().unwrap().to_owned()
     }
 
     /// A fresh crew with a LEAD and a mission.
-    pub(super) async fn mission(&self, slug: &str) -> OnMission<'_> {
+    pub(crate) async fn mission(&self, slug: &str) -> OnMission<'_> {
         let crew = self.crew(slug).await;
         let lead = self.lead(&crew, &format!("{slug}-lead")).await;
         let mission = OnMission { server: self, crew, lead, id: String::new() };
@@ -301,16 +301,16 @@ impl Server {
 }
 
 /// A mission and the paths of its routes.
-pub(super) struct OnMission<'a> {
-    pub(super) server: &'a Server,
-    pub(super) crew: String,
-    pub(super) lead: String,
-    pub(super) id: String,
+pub(crate) struct OnMission<'a> {
+    pub(crate) server: &'a Server,
+    pub(crate) crew: String,
+    pub(crate) lead: String,
+    pub(crate) id: String,
 }
 
 impl<'a> OnMission<'a> {
     /// A further mission of the same crew.
-    pub(super) async fn another(&self, title: &str) -> OnMission<'a> {
+    pub(crate) async fn another(&self, title: &str) -> OnMission<'a> {
         let body = json!({ "title": title, "lead_agent_id": self.lead });
         let path = format!("/api/v1/crews/{}/missions", self.crew);
         let id = self.server.post(path).json(body).send().await.expect(201)["id"].as_str().unwrap().into();
@@ -318,58 +318,58 @@ impl<'a> OnMission<'a> {
     }
 
     /// The same mission, to be named anew.
-    pub(super) fn twin(&self) -> OnMission<'a> {
+    pub(crate) fn twin(&self) -> OnMission<'a> {
         let Self { server, crew, lead, id } = self;
         OnMission { server, crew: crew.clone(), lead: lead.clone(), id: id.clone() }
     }
 
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/api/v1/crews/{}/missions/{}", self.crew, self.id)
     }
 
-    pub(super) async fn show(&self) -> Value {
+    pub(crate) async fn show(&self) -> Value {
         self.server.get(self.path()).send().await.expect(200)
     }
 
-    pub(super) async fn change(&self, patch: Value) -> Reply {
+    pub(crate) async fn change(&self, patch: Value) -> Reply {
         self.server.patch(self.path()).json(patch).send().await
     }
 
-    pub(super) async fn start(&self) -> Reply {
+    pub(crate) async fn start(&self) -> Reply {
         self.server.post(format!("{}/start", self.path())).send().await
     }
 
-    pub(super) async fn try_task(&self, body: Value) -> Reply {
+    pub(crate) async fn try_task(&self, body: Value) -> Reply {
         self.server.post(format!("{}/tasks", self.path())).json(body).send().await
     }
 
     /// A task; its id.
-    pub(super) async fn task(&self, title: &str, depends_on: &[&str]) -> String {
+    pub(crate) async fn task(&self, title: &str, depends_on: &[&str]) -> String {
         let body = json!({ "title": title, "depends_on": depends_on });
         self.try_task(body).await.expect(201)["id"].as_str().unwrap().to_owned()
     }
 
-    pub(super) async fn change_task(&self, task: &str, patch: Value) -> Reply {
+    pub(crate) async fn change_task(&self, task: &str, patch: Value) -> Reply {
         self.server.patch(format!("{}/tasks/{task}", self.path())).json(patch).send().await
     }
 
     /// Takes a task through work to `COMPLETED`.
-    pub(super) async fn complete(&self, task: &str) {
+    pub(crate) async fn complete(&self, task: &str) {
         self.change_task(task, json!({ "status": "IN_PROGRESS" })).await.expect(200);
         self.change_task(task, json!({ "status": "COMPLETED" })).await.expect(200);
     }
 
-    pub(super) fn checkpoints(&self) -> String {
+    pub(crate) fn checkpoints(&self) -> String {
         format!("/api/v1/missions/{}/checkpoints", self.id)
     }
 
     /// A checkpoint here and now.
-    pub(super) async fn checkpoint(&self, label: &str) -> Value {
+    pub(crate) async fn checkpoint(&self, label: &str) -> Value {
         self.server.post(self.checkpoints()).json(json!({ "label": label })).send().await.expect(201)
     }
 
     /// The mission's entries, oldest first.
-    pub(super) async fn journal(&self) -> Vec<Value> {
+    pub(crate) async fn journal(&self) -> Vec<Value> {
         let path = format!("/api/v1/journal?mission_id={}&order=asc&limit=500", self.id);
         let page = self.server.get(path).send().await.expect(200);
         page["entries"].as_array().unwrap().clone()

@@ -1,0 +1,6 @@
+//! Streams from outside, over real connections: in order, without a gap, for as long as one may listen.
+
+mod crowd;
+mod listeners;
+mod sockets;
+mod streams;
