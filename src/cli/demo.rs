@@ -302,8 +302,9 @@ Try it in another terminal:
   export URL=http://{address}
   export WORKSPACE={workspace_id} CREW={crew_id} MISSION={mission_id}
   curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/missions?workspace_id=$WORKSPACE"
+  curl -H "Authorization: Bearer $TOKEN" -X POST -d '{{"label":"before the start"}}' "$URL/api/v1/missions/$MISSION/checkpoints?workspace_id=$WORKSPACE"
   curl -H "Authorization: Bearer $TOKEN" -X POST "$URL/api/v1/crews/$CREW/missions/$MISSION/start?workspace_id=$WORKSPACE"
-  curl -H "Authorization: Bearer $TOKEN" -X POST -d '{{"label":"before the trial"}}' "$URL/api/v1/missions/$MISSION/checkpoints?workspace_id=$WORKSPACE"
+  curl -N --max-time 15 -H "Authorization: Bearer $TOKEN" "$URL/api/v1/journal/stream?workspace_id=$WORKSPACE" || true
   curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/journal?workspace_id=$WORKSPACE"
 "#
         )

@@ -18,6 +18,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::worker::guard;
 use talk::LogFormat;
 
+/// What `taffrail config` prints.
+const EXAMPLE: &str = include_str!("taffrail.example.toml");
+
 /// An event-sourced backend for crews of AI agents.
 #[derive(Debug, Parser)]
 #[command(name = "taffrail", version, about)]
@@ -32,6 +35,8 @@ enum Verb {
     Serve(Serve),
     /// Work for the agents of a server until SIGTERM or SIGINT.
     Worker(Worker),
+    /// Print a configuration to begin with: ready-made adapters, all commented out.
+    Config,
     /// Stand between a worker and an agent's process.
     #[command(hide = true)]
     Guard(Guard),
@@ -48,7 +53,7 @@ struct Serve {
     /// Where everything is kept; made on first use.
     #[arg(long, env = "TAFFRAIL_DATA", default_value = "./taffrail-data", value_name = "DIR")]
     data: PathBuf,
-    /// What only the operator may say: which command lines agents run as (see taffrail.example.toml).
+    /// What only the operator may say: which command lines agents run as (see `taffrail config`).
     #[arg(long, env = "TAFFRAIL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     /// Seed a small workspace to play with, or say how to get back into it.
@@ -121,6 +126,7 @@ pub fn run() -> ExitCode {
             talk::begin(arguments.log_format);
             code(worker::work(arguments))
         }
+        Verb::Config => code(talk::say(EXAMPLE.trim_end())),
         Verb::Guard(arguments) => guard(arguments.command),
         Verb::DemoAgent => code(demo_agent::answer()),
     }
@@ -140,6 +146,23 @@ fn code(ended: Result<(), impl std::fmt::Display>) -> ExitCode {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn the_example_is_a_configuration_once_its_entries_are_taken() {
+        let taken = |line: &str| match line.strip_prefix('#') {
+            Some(entry) if !entry.starts_with(' ') => entry.to_owned(),
+            _ => line.to_owned(),
+        };
+        let text: String = EXAMPLE.lines().map(taken).collect::<Vec<_>>().join("\n");
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("taffrail.toml");
+        for text in [EXAMPLE, &text] {
+            std::fs::write(&file, text).expect("written");
+            if let Err(error) = crate::config::Config::read(&file) {
+                panic!("{error}");
+            }
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -39,6 +39,7 @@ async fn a_crowd_hears_everything_once_and_in_order_however_often_it_is_cut_off(
     // Each connection has two ends here.
     let most = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    assert!(most.is_none_or(|most| most > 4 * crowd + 500), "too few files may be open: ulimit -Hn");
     let server = Server::begin().await;
     let listening = Listening::start(&server.app).await;
     let (address, token, workspace) =

@@ -56,7 +56,8 @@ impl Sim {
         match self.random.random_range(0..100) {
             0..12 => self.add_task(),
             12..20 => {
-                drop(self.person(MissionCommand::Start { crew: crew(), mission: mission(), seen: None }))
+                let start = MissionCommand::Start { crew: crew(), mission: mission(), seen: None };
+                let _ = self.person(start);
             }
             20..50 => self.held.extend(self.play.claim()),
             50..72 => self.report(),
