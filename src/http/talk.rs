@@ -30,8 +30,8 @@ impl Conversations {
     fn find(&self, payload: &Value, access: &Access) -> Option<(ChatId, Writer<WorkspaceWorld>)> {
         let chat = ChatId::from(payload["session_id"].as_str()?);
         let session = access.session();
-        let own = self.app.workspaces_of(&session.user).into_iter();
-        let (_, writer) = own.filter(|(_, writer)| writer.world().state.chats.contains_key(&chat)).next()?;
+        let mut own = self.app.workspaces_of(&session.user).into_iter();
+        let (_, writer) = own.find(|(_, writer)| writer.world().state.chats.contains_key(&chat))?;
         let role = writer.world().state.roster.role(&session.user)?;
         let may = role.allows(Permission::Create)
             && Powers::of_scopes(session.scopes.as_deref()).allow(Area::Agents, Verb::Write);

@@ -174,7 +174,9 @@ impl<D: Dialogue> Listening<'_, D> {
                 Ok(())
             }
             "unsubscribe" => {
-                self.logs.values_mut().for_each(|log| drop(log.channels.remove(channel.as_str())));
+                for log in self.logs.values_mut() {
+                    log.channels.remove(channel.as_str());
+                }
                 self.logs.retain(|_, log| !log.channels.is_empty());
                 Ok(())
             }

@@ -46,7 +46,7 @@ impl Answer {
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), said.get(*name)?.clone())));
         let metadata: Map<String, Value> = metadata.collect();
-        set("metadata", (!metadata.is_empty()).then(|| Value::Object(metadata)));
+        set("metadata", (!metadata.is_empty()).then_some(Value::Object(metadata)));
         let calls = first(&["llm_calls"]).filter(|calls| calls.is_array()).cloned();
         set("usage", calls.or_else(|| usage(said, cost)));
         let result = words(&["result", "summary", "response", "output", "text"]);

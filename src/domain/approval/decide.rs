@@ -1,5 +1,7 @@
 //! Who may decide, and what then follows: the decision and its effect are one batch (`periphery.md` 11).
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::{Approval, ApprovalCommand, ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus};
@@ -74,6 +76,16 @@ impl Workspace {
         let found = self.approvals.all.get(id);
         found.map(|found| &**found).ok_or_else(|| Rejection::not_found("approval.not_found", "not found"))
     }
+
+    /// The open question about a task's result.
+    fn asked_about(&self, mission: &MissionId, task: &TaskId) -> Option<Arc<Approval>> {
+        let mut open = self.pending_approvals(mission);
+        open.find(|asked| asked.request.task_id.as_ref() == Some(task)).cloned()
+    }
+
+    fn pending_approvals<'a>(&'a self, mission: &'a MissionId) -> impl Iterator<Item = &'a Arc<Approval>> {
+        under(&self.approvals.pending_of, mission).filter_map(|id| self.approvals.all.get(id))
+    }
 }
 
 impl Unfolding<'_> {
@@ -83,14 +95,10 @@ impl Unfolding<'_> {
         if found.status != Status::InProgress {
             return;
         }
-        let asked = |task: &Task| {
-            let mut own = under(&self.state.approvals.pending_of, mission)
-                .filter_map(|id| self.state.approvals.all.get(id));
-            own.any(|asked| asked.request.task_id.as_ref() == Some(&task.id))
-        };
         let held =
             found.tasks_in_order().into_iter().filter(|task| task.status == TaskStatus::AwaitingApproval);
-        let unasked: Vec<_> = held.filter(|task| !asked(task)).cloned().collect();
+        let unasked: Vec<_> =
+            held.filter(|task| self.state.asked_about(mission, &task.id).is_none()).cloned().collect();
         unasked.iter().for_each(|task| self.request_task_approval(&found, task));
     }
 
@@ -134,13 +142,11 @@ impl Unfolding<'_> {
             let task = found.and_then(|found| found.tasks.get(task));
             task.is_some_and(|task| task.status == TaskStatus::AwaitingApproval)
         };
-        let own = under(&self.state.approvals.pending_of, mission)
-            .filter_map(|id| self.state.approvals.all.get(id));
+        let own = self.state.pending_approvals(mission);
         let idle = own.filter(|found| found.request.task_id.as_ref().is_some_and(|task| !held(task)));
         let idle: Vec<Approval> = idle.map(|found| (**found).clone()).collect();
         let timed_out = self.state.missions.get(mission).is_some_and(|found| {
             found.status == Status::Failed
-                && self.context.now.0 >= found.entered_at.0
                 && idle.iter().any(|idle| idle.request.timeout_at.is_some_and(|at| at <= self.context.now))
         });
         for approval in idle {
@@ -197,10 +203,7 @@ impl Unfolding<'_> {
         };
         let approval = TaskApproval { status: word.into(), by, notes: notes.clone() };
         self.move_task(mission, task, to, reason, |moved| moved.approval = Some(approval.into()));
-        let asked = under(&self.state.approvals.pending_of, mission)
-            .filter_map(|id| self.state.approvals.all.get(id));
-        let asked = asked.filter(|asked| asked.request.task_id.as_ref() == Some(task)).cloned().next();
-        if let Some(asked) = asked {
+        if let Some(asked) = self.state.asked_about(mission, task) {
             let status = if approved { ApprovalStatus::Approved } else { ApprovalStatus::Denied };
             let actor = self.context.actor.clone();
             self.close(&asked, status, notes.clone(), &actor);

@@ -162,7 +162,7 @@ impl Unfolding<'_> {
         let none = || Rejection::not_found("task.none_active", "no active task found for agent");
         let own =
             |found: &&Arc<Assignment>| found.facts.assigned_to == *agent && found.facts.task_id.is_some();
-        let assignment = self.state.work.live().filter(own).next().cloned().ok_or_else(none)?;
+        let assignment = self.state.work.live().find(own).cloned().ok_or_else(none)?;
         let mission = assignment.facts.mission_id.as_ref().ok_or_else(none)?;
         let task = self.state.worked_task(mission, &assignment.id).ok_or_else(none)?;
         let found = self.state.missions.get(mission).cloned().ok_or_else(none)?;

@@ -20,11 +20,11 @@ const FAILED: TaskStatus = TaskStatus::Failed;
 
 /// How the mission came where it is.
 fn last_move(play: &Play) -> &MissionStatusChanged {
-    let moves = play.entries.iter().filter_map(|entry| match &entry.event {
+    let mut moves = play.entries.iter().filter_map(|entry| match &entry.event {
         Some(Event::Mission(MissionEvent::MissionStatusChanged(moved))) => Some(moved),
         _ => None,
     });
-    moves.last().expect("it has moved")
+    moves.next_back().expect("it has moved")
 }
 
 #[test]
