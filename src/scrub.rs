@@ -23,13 +23,18 @@ static KNOWN_FORMS: LazyLock<Regex> = LazyLock::new(|| {
     .expect("a constant pattern")
 });
 
-/// A value behind a name that says it is secret; the name stays.
-static NAMED: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(concat!(
-        r#"(?i)((?:password|passwd|secret|token|api[_-]?key|authorization)["']?\s*[:=]\s*["']?(?:bearer\s+)?"#,
-        r#"|\bbearer\s+)([^\s"',;&*]{8,})"#,
-    ))
-    .expect("a constant pattern")
+/// A value behind a name that says it is secret; the name stays. In quotes it ends where they end, also
+/// within a string of JSON, where the quotes are escaped.
+static NAMED: LazyLock<[Regex; 4]> = LazyLock::new(|| {
+    let name = r#"(?:password|passwd|secret|token|api[_-]?key|authorization)\\?["']?\s*[:=]\s*"#;
+    let bare = format!(r"(?:{name}(?:bearer\s+)?|\bbearer\s+)");
+    [
+        format!(r#"(?i)({name}\\")(?:[^"\\\n]|\\[^"\n]){{8,}}"#),
+        format!(r#"(?i)({name}")(?:[^"\\\n]|\\.){{8,}}"#),
+        format!("(?i)({name}')[^'\n]{{8,}}"),
+        format!(r#"(?i)({bare})[^\s"'\\,;&]{{8,}}"#),
+    ]
+    .map(|pattern| Regex::new(&pattern).expect("a constant pattern"))
 });
 
 /// What is to be taken out: what is known by its form or its name, and these values.
@@ -58,8 +63,10 @@ impl Scrubber {
         if KNOWN_FORMS.is_match(&text) {
             text = Cow::Owned(KNOWN_FORMS.replace_all(&text, REDACTED).into_owned());
         }
-        if NAMED.is_match(&text) {
-            text = Cow::Owned(NAMED.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned());
+        for named in NAMED.iter() {
+            if named.is_match(&text) {
+                text = Cow::Owned(named.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned());
+            }
         }
         text
     }
@@ -78,7 +85,10 @@ mod tests {
             ("key sk-abcdefghijklmnopqrstu.", "key ***REDACTED***."),
             ("the value is hunter2hunter2!", "the value is ***REDACTED***!"),
             ("API_KEY=abcdefgh1234", "API_KEY=***REDACTED***"),
-            (r#"{"password": "correct horse"}"#, r#"{"password": "***REDACTED*** horse"}"#),
+            (r#"{"password": "correct horse"}"#, r#"{"password": "***REDACTED***"}"#),
+            (r#"{"password": "a \"b c d e", "n": 1}"#, r#"{"password": "***REDACTED***", "n": 1}"#),
+            (r#"{"o":"{\"secret\":\"correct horse\"}"}"#, r#"{"o":"{\"secret\":\"***REDACTED***\"}"}"#),
+            ("passwd = 'correct horse' and more", "passwd = '***REDACTED***' and more"),
             ("Authorization: Bearer abcdefghijkl", "Authorization: Bearer ***REDACTED***"),
             ("-----BEGIN RSA PRIVATE KEY-----\nabc", "***REDACTED***"),
             ("token: \"short\"", "token: \"short\""),
