@@ -3,7 +3,7 @@
 use std::fmt;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -140,9 +140,30 @@ words! {
 }
 
 /// A JSON object kept as text: stored, shown and compared without being taken apart.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug)]
 pub struct Json(Box<RawValue>);
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Snapshots are no JSON: there it is a text like any other.
+        match serializer.is_human_readable() {
+            true => self.0.serialize(serializer),
+            false => self.get().serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.is_human_readable() {
+            true => Box::<RawValue>::deserialize(deserializer).map(Self),
+            false => {
+                let text = String::deserialize(deserializer)?;
+                RawValue::from_string(text).map(Self).map_err(serde::de::Error::custom)
+            }
+        }
+    }
+}
 
 impl Json {
     /// The text.

@@ -41,7 +41,7 @@ pub struct ChatOpened {
     /// `UI`, `CLI`, `WEBHOOK`, `CRON` or `AGENT`.
     pub origin: Option<Text>,
     /// Free facts.
-    #[serde(default, skip_serializing_if = "Json::is_empty")]
+    #[serde(default)]
     pub metadata: Json,
 }
 

@@ -132,7 +132,7 @@ pub struct AssignmentFacts {
     /// What it is called.
     pub task: Text,
     /// What is asked, where no task or mission says it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub prompt: Option<Text>,
 }
 
@@ -187,7 +187,7 @@ pub struct RunFacts {
     /// `ASSIGNMENT`, `USER`, …: an open set (`journal.md` 6).
     pub trigger_type: Text,
     /// Free facts.
-    #[serde(default, skip_serializing_if = "Json::is_empty")]
+    #[serde(default)]
     pub metadata: Json,
 }
 
@@ -203,7 +203,7 @@ pub struct RunEnd {
     /// Its whole output, which lies beside the journal.
     pub output: Option<Output>,
     /// Free facts.
-    #[serde(default, skip_serializing_if = "Json::is_empty")]
+    #[serde(default)]
     pub metadata: Json,
 }
 

@@ -268,10 +268,11 @@ impl Hand {
         };
         let id = text(mission, "id");
         let is_planning = mission["status"] == "PLANNING";
+        let takes_tasks = is_planning || mission["status"] == "IN_PROGRESS";
         match self.random.random_range(0..100) {
             0..14 => Wish::Create { title: format!("Mission {unique}") },
             14..22 => Wish::Rename { mission: id, title: format!("Mission {unique}") },
-            22..42 if tasks(mission).len() < TASKS_MAX => {
+            22..42 if takes_tasks && tasks(mission).len() < TASKS_MAX => {
                 let needs = tasks(mission).last().map(|task| text(task, "id")).into_iter().collect();
                 Wish::Add { mission: id, title: format!("Task {unique}"), needs }
             }

@@ -156,7 +156,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Copies a folder; zeros at the end of a file stay a hole.
+/// Copies a folder; zeros at the end of a file stay a hole. A socket that a kill left behind is no data.
 fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -164,6 +164,9 @@ fn copy_folder(from: &Path, to: &Path) {
         let (path, target) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
             copy_folder(&path, &target);
+            continue;
+        }
+        if !path.is_file() {
             continue;
         }
         let bytes = fs::read(&path).unwrap();

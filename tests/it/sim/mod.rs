@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use taffrail_domain::chat::ChatCommand;
 use taffrail_domain::mission::{
     MissionCommand, MissionEvent, MissionPatch, Status, TaskDraft, TaskPatch, TaskStatus,
 };
 use taffrail_domain::roster::Role;
-use taffrail_domain::work::{EndedBy, Purpose, WorkCommand};
-use taffrail_domain::{Actor, Event, TaskId, Time};
+use taffrail_domain::work::{Delegation, EndedBy, Purpose, WorkCommand};
+use taffrail_domain::{Actor, ChatId, Event, TaskId, Time};
 use taffrail_projections::World;
 
 use crate::program::seed;
-use crate::stories::kit::{crew, member, mission, stage};
+use crate::stories::kit::{LEAD, crew, member, mission, stage};
 use crate::stories::play::{Held, Play, answering, done, failed};
 
 const PLAYS: u64 = 150;
@@ -66,7 +67,8 @@ impl Sim {
             81..87 => self.meddle(),
             87..92 => self.lifecycle(),
             92..95 => self.decide(),
-            95..97 => self.play.now = Time(self.play.now.0 + self.random.random_range(0..90_000)),
+            95 => self.talk(),
+            96 => self.play.now = Time(self.play.now.0 + self.random.random_range(0..90_000)),
             _ => self.crash(),
         }
         // The engine is not always asked at once.
@@ -149,6 +151,33 @@ impl Sim {
         self.person(command);
     }
 
+    /// People and agents talk beside the mission.
+    fn talk(&mut self) {
+        let chat = ChatId::from("chat");
+        let open = ChatCommand::Open {
+            agent: LEAD.into(),
+            chat: Some(chat.clone()),
+            mode: None,
+            origin: None,
+            metadata: taffrail_domain::Json::default(),
+        };
+        self.play.manager(open);
+        if self.random.random_bool(0.5) {
+            // Refused while an answer is awaited.
+            drop(self.play.wish(&member(Role::Admin), ChatCommand::Say { chat, content: "Hi".into() }));
+            return;
+        }
+        let delegation = Delegation {
+            target_slug: self.play.world.state.roster.agents[LEAD].facts.slug.clone(),
+            task: "Look at this".into(),
+            crew: crew(),
+            chat,
+            mission: None,
+            actor: None,
+        };
+        self.play.wish(&Actor::Orchestrator, WorkCommand::Delegate(delegation.into())).expect("granted");
+    }
+
     fn decide(&mut self) {
         let all = self.tasks();
         let Some(task) = self.pick(&all) else { return };
@@ -162,12 +191,16 @@ impl Sim {
         });
     }
 
-    /// All that is not in the entries is lost.
+    /// All that is not in the entries is lost; and what a snapshot says is what the entries say.
     fn crash(&mut self) {
         let mut folded = self.begun.clone();
         self.play.entries.iter().for_each(|entry| folded.apply(entry));
         assert!(folded == self.play.world, "a replay differs");
-        self.play.world = folded;
+        let config = bincode::config::standard();
+        let saved = bincode::serde::encode_to_vec(&folded, config).expect("a world can be written down");
+        let (read, _) = bincode::serde::decode_from_slice(&saved, config).expect("and read back");
+        assert!(folded == read, "a snapshot differs");
+        self.play.world = read;
     }
 
     fn check(&mut self) {

@@ -57,7 +57,9 @@ fn with_a(status: TaskStatus) -> Vec<Draft> {
     drafts
 }
 
-fn created_task(events: Vec<Event>) -> TaskCreated {
+/// The new task; where a held result was given without its question, that is asked as well.
+fn created_task(mut events: Vec<Event>) -> TaskCreated {
+    events.retain(|event| !matches!(event, Event::Approval(_)));
     match only_mission_event(events) {
         MissionEvent::TaskCreated(created) => created,
         other => panic!("not a new task: {other:?}"),
