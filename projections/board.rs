@@ -72,7 +72,8 @@ impl Board {
                 | Event::Marker(_)
                 | Event::Work(_)
                 | Event::Approval(_)
-                | Event::Chat(_),
+                | Event::Chat(_)
+                | Event::Escalation(_),
             )
             | None => {}
         }

@@ -129,7 +129,8 @@ impl Metrics {
                 | Event::Marker(_)
                 | Event::Work(_)
                 | Event::Approval(_)
-                | Event::Chat(_),
+                | Event::Chat(_)
+                | Event::Escalation(_),
             )
             | None => {}
         }

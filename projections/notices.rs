@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 use taffrail_domain::approval::ApprovalEvent;
 use taffrail_domain::chat::{ChatAnswered, ChatEvent};
 use taffrail_domain::checkpoint::CheckpointEvent;
+use taffrail_domain::escalation::{EscalationEvent, EscalationStatus};
 use taffrail_domain::mission::{
     Mission, MissionCreated, MissionEvent, MissionStatusChanged, Reason, Status, TaskStatus,
     TaskStatusChanged,
 };
 use taffrail_domain::roster::{Roster, RosterEvent};
-use taffrail_domain::work::{Assignment, AssignmentStatus, Purpose, RunStatus, WorkEvent};
+use taffrail_domain::work::{Assignment, AssignmentStatus, ConfidenceAction, Purpose, RunStatus, WorkEvent};
 use taffrail_domain::{ActorType, AgentId, CrewId, Entry, Event, MissionId};
 
 use crate::WorkspaceWorld;
@@ -51,6 +52,7 @@ impl WorkspaceWorld {
             )) => {
                 notices.workspace("inbox.updated", json!({ "id": &*entry.subject }));
             }
+            Some(Event::Escalation(event)) => notices.escalation(event),
             Some(Event::Chat(_) | Event::Instance(_) | Event::Marker(_)) => {}
             None => notices.output(),
         }
@@ -104,6 +106,7 @@ impl Notices<'_> {
                 if let Some(status) = task.map(|task| task.status) {
                     self.task_updated(&id, updated.task_id.as_str(), status);
                 }
+                updated.confidence.iter().for_each(|sure| self.unsure(&id, updated.task_id.as_str(), *sure));
             }
             MissionEvent::TaskStatusChanged(moved) => self.task_moved(&id, moved),
         }
@@ -149,6 +152,18 @@ impl Notices<'_> {
 
     fn task_updated(&mut self, mission: &MissionId, task: &str, status: TaskStatus) {
         self.workspace("task.updated", json!({ "id": task, "mission_id": mission, "status": status }));
+    }
+
+    /// An agent that is not sure says so while it works.
+    fn unsure(&mut self, mission: &MissionId, task: &str, confidence: f64) {
+        let Some(crew) = self.crew_of(mission) else { return };
+        let level = match self.world.state.confidence_action(&crew, confidence) {
+            ConfidenceAction::None => return,
+            ConfidenceAction::Notified => "notify",
+            ConfidenceAction::Escalated => "escalate",
+        };
+        let low = json!({ "task_id": task, "mission_id": mission, "level": level });
+        self.workspace("confidence.low", low);
     }
 
     fn task_moved(&mut self, mission: &MissionId, moved: &TaskStatusChanged) {
@@ -197,11 +212,31 @@ impl Notices<'_> {
         self.workspace(event, payload);
     }
 
+    fn escalation(&mut self, event: &EscalationEvent) {
+        let id = &*self.entry.subject;
+        let crew = self.world.state.escalations.all.get(id).map(|found| found.asked.crew_id.clone());
+        let (event, status) = match event {
+            EscalationEvent::EscalationRaised(_) => ("escalation.created", EscalationStatus::Pending),
+            EscalationEvent::EscalationEnded(ended) => match ended.status {
+                EscalationStatus::Expired => ("escalation.expired", ended.status),
+                EscalationStatus::Cancelled => ("escalation.cancelled", ended.status),
+                EscalationStatus::Resolved | EscalationStatus::Pending => {
+                    ("escalation.resolved", ended.status)
+                }
+            },
+        };
+        self.workspace(event, json!({ "id": id, "crew_id": crew, "status": status }));
+        self.workspace("inbox.updated", json!({ "id": id }));
+    }
+
     fn assignment(&mut self, event: &WorkEvent) {
         let Some(found) = self.world.state.work.assignments.get(&*self.entry.subject).cloned() else {
             return;
         };
         let found: &Assignment = &found;
+        if found.facts.purpose == Purpose::Query {
+            self.workspace("peer_conversation.updated", json!({ "id": found.id, "status": found.status }));
+        }
         let (id, facts) = (&found.id, &found.facts);
         let target = self.roster_of().agents.get(&facts.assigned_to).map(|agent| agent.facts.slug.clone());
         let session = format!("session:{}", facts.chat_id);

@@ -166,6 +166,7 @@ impl Taffrail {
         app.save_long_replays(&folds);
         app.start_workspaces(folds.workspaces).await?;
         app.sweep_vault().await?;
+        app.forget_answers().await;
         *lock(&app.upkeep) = Some(Upkeep::start(&app));
         Ok(app)
     }
@@ -332,6 +333,13 @@ impl Taffrail {
             });
         }
         result.await.ok()
+    }
+
+    /// Forgets credentials that agents have asked for, or will not ask for any more.
+    async fn forget_answers(&self) {
+        if let Err(error) = self.vault.sweep_answers(self.now()).await {
+            tracing::warn!(%error, "a credential that nobody waits for could not be removed; tried again");
+        }
     }
 
     async fn flush_vault(&self) {

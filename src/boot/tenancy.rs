@@ -1,11 +1,15 @@
-//! Workspaces made by their owners, and webhook secrets: what needs two logs, or the vault and a log.
+//! Workspaces made by their owners, webhook secrets, and credentials told to agents: what needs two logs, or
+//! the vault and a log.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use taffrail_domain::escalation::{EscalationCommand, EscalationType, Resolution};
 use taffrail_domain::instance::{InstanceCommand, NewWorkspace, WorkspaceGrant};
 use taffrail_domain::roster::RosterCommand;
-use taffrail_domain::{Actor, AgentId, Command, IfMatch, Mint, Offset, SecretId, Time, UserId, WorkspaceId};
+use taffrail_domain::{
+    Actor, AgentId, Command, EscalationId, IfMatch, Mint, Offset, SecretId, Time, UserId, WorkspaceId,
+};
 use taffrail_journal::Request;
 use taffrail_projections::{InstanceWorld, WorkspaceWorld};
 
@@ -116,6 +120,49 @@ impl Taffrail {
         }
         let (offset, at) = made?;
         Ok(RotatedSecret { secret, offset, at })
+    }
+
+    /// Answers an agent's question. A credential goes through the vault, and only while the agent waits
+    /// for it: the journal says that it was told, not what.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn answer_escalation(
+        self: &Arc<Self>,
+        workspace: &Writer<WorkspaceWorld>,
+        actor: &UserId,
+        (escalation, answer): (EscalationId, Resolution),
+        request: Option<Request>,
+    ) -> Result<Executed<WorkspaceWorld>, AccountError> {
+        let (app, workspace, actor) = (Arc::clone(self), workspace.clone(), Actor::User(actor.clone()));
+        // Between the vault and the log it must not end because the client hung up.
+        let answered = async move {
+            let answer = app.keep_credential(&workspace, &escalation, answer).await?;
+            let command = EscalationCommand::Resolve { escalation, answer }.into();
+            Ok(workspace.execute(Wish { command, actor, request }).await?)
+        };
+        self.errand(answered).await.unwrap_or(Err(AccountError::Execute(ExecuteError::Panicked)))
+    }
+
+    async fn keep_credential(
+        &self,
+        workspace: &Writer<WorkspaceWorld>,
+        escalation: &EscalationId,
+        mut answer: Resolution,
+    ) -> Result<Resolution, AccountError> {
+        let world = workspace.world();
+        let found = world.state.escalations.all.get(escalation);
+        let asked = found.filter(|found| found.ended.is_none()).map(|found| &found.asked);
+        let Some(asked) = asked.filter(|asked| asked.escalation_type == EscalationType::Credential) else {
+            return Ok(answer);
+        };
+        let credential = std::mem::take(&mut answer.text);
+        if !credential.is_empty() && self.now() < asked.deadline_at {
+            let id = SecretId::from(FreshIds.cuid());
+            self.vault.put_answer(&id, &credential, asked.deadline_at).await?;
+            answer.secret = Some(id);
+        }
+        Ok(answer)
     }
 
     /// The webhook secrets that facts name, of all workspaces.

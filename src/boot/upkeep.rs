@@ -63,11 +63,12 @@ async fn follow_up(app: Weak<Taffrail>) {
     }
 }
 
-/// Writes the vault's times of last use down, every minute.
+/// Writes the vault's times of last use down, and forgets what nobody waits for, every minute.
 async fn flush(app: Weak<Taffrail>) {
     loop {
         tokio::time::sleep(FLUSH_EVERY).await;
         let Some(app) = app.upgrade() else { return };
         app.flush_vault().await;
+        app.forget_answers().await;
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 use crate::{AgentId, CrewId, Event, MissionId, Offset, Text, Time, UserId};
 
@@ -177,11 +177,19 @@ impl Json {
     pub fn is_empty(&self) -> bool {
         self.get() == "{}"
     }
+
+    /// The object with one member more.
+    #[must_use]
+    pub fn with(&self, name: &str, value: Value) -> Self {
+        let mut members: Map<String, Value> = serde_json::from_str(self.get()).unwrap_or_default();
+        members.insert(name.to_owned(), value);
+        Value::Object(members).into()
+    }
 }
 
 impl Default for Json {
     fn default() -> Self {
-        Self::from(Value::Object(serde_json::Map::new()))
+        Self::from(Value::Object(Map::new()))
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::ApprovalEvent;
 use crate::chat::ChatEvent;
 use crate::checkpoint::CheckpointEvent;
+use crate::escalation::EscalationEvent;
 use crate::instance::InstanceEvent;
 use crate::marker::MarkerEvent;
 use crate::mission::MissionEvent;
@@ -69,6 +70,8 @@ pub enum Event {
     Approval(ApprovalEvent),
     /// Conversations.
     Chat(ChatEvent),
+    /// Questions of agents.
+    Escalation(EscalationEvent),
 }
 
 impl From<WorkEvent> for Event {
@@ -80,6 +83,12 @@ impl From<WorkEvent> for Event {
 impl From<ApprovalEvent> for Event {
     fn from(event: ApprovalEvent) -> Self {
         Self::Approval(event)
+    }
+}
+
+impl From<EscalationEvent> for Event {
+    fn from(event: EscalationEvent) -> Self {
+        Self::Escalation(event)
     }
 }
 
@@ -132,6 +141,7 @@ impl Event {
             Self::Work(event) => event.kind(),
             Self::Approval(event) => event.kind(),
             Self::Chat(event) => event.kind(),
+            Self::Escalation(event) => event.kind(),
         }
     }
 }
@@ -209,6 +219,7 @@ fn all_kinds() -> impl Iterator<Item = &'static (&'static str, SchemaOf)> {
         WorkEvent::KINDS,
         ApprovalEvent::KINDS,
         ChatEvent::KINDS,
+        EscalationEvent::KINDS,
     ];
     kinds.into_iter().flatten()
 }
@@ -257,6 +268,7 @@ impl Draft {
             Some(Event::Work(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Approval(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Chat(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Escalation(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
         };
         match body {
             Ok(body) => Ok(Stored { version: current_version(&kind).unwrap_or(1), kind, body }),
@@ -331,6 +343,7 @@ fn read_body(kind: &str, body: &[u8]) -> Result<(Option<Event>, Option<Face>), D
         "assignment" | "run" => read::<WorkEvent>(kind, body),
         "approval" => read::<ApprovalEvent>(kind, body),
         "chat" => read::<ChatEvent>(kind, body),
+        "escalation" => read::<EscalationEvent>(kind, body),
         _ => read::<RosterEvent>(kind, body),
     }
 }

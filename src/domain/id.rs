@@ -168,6 +168,8 @@ ids! {
     ChatId;
     /// A question that a person has to decide.
     ApprovalId;
+    /// A question that an agent asks people.
+    EscalationId;
     /// A checkpoint: `chk_` and 16 hex digits (ruling R2).
     CheckpointId;
 }
@@ -199,6 +201,15 @@ impl fmt::Display for Offset {
 )]
 #[serde(transparent)]
 pub struct Time(pub u64);
+
+/// RFC 3339, to the second, as times within payloads stand.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let second =
+            i64::try_from(self.0 / 1_000).ok().and_then(|second| jiff::Timestamp::from_second(second).ok());
+        write!(f, "{}", second.unwrap_or(jiff::Timestamp::MAX))
+    }
+}
 
 /// A log's 24-bit tag: 0 is the instance log, every workspace has its own.
 #[derive(

@@ -8,6 +8,7 @@ pub mod chat;
 pub mod checkpoint;
 mod context;
 mod entry;
+pub mod escalation;
 mod event;
 mod id;
 mod index;
@@ -27,7 +28,8 @@ pub use entry::{Actor, ActorType, Draft, Entry, Face, Json, Priority, Severity};
 pub use event::{DecodeError, Event, Stored, current_version, kinds, schema_of};
 pub use id::{
     AgentId, ApprovalId, AssignmentId, ChatId, CheckpointId, ConnectionId, CrewId, CrewMemberId, EntryId,
-    LogTag, MemberId, MissionId, Offset, RunId, SecretId, TaskId, Text, Time, TokenId, UserId, WorkspaceId,
+    EscalationId, LogTag, MemberId, MissionId, Offset, RunId, SecretId, TaskId, Text, Time, TokenId, UserId,
+    WorkspaceId,
 };
 pub use precondition::IfMatch;
 pub use rejection::{Kind as RejectionKind, Rejection};

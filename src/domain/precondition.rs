@@ -51,7 +51,11 @@ impl Workspace {
                     self.checkpoints.get(checkpoint).map(|checkpoint| checkpoint.born)
                 }
             },
-            Command::Marker(_) | Command::Work(_) | Command::Approval(_) | Command::Chat(_) => None,
+            Command::Marker(_)
+            | Command::Work(_)
+            | Command::Approval(_)
+            | Command::Chat(_)
+            | Command::Escalation(_) => None,
             Command::IfMatch { command, .. } => self.changed_at(command),
         }
     }
@@ -81,6 +85,8 @@ impl Workspace {
             | RosterCommand::ChangeCrewMemberRole { .. }
             | RosterCommand::RemoveCrewMember { .. }
             | RosterCommand::SetPolicy { .. }
+            | RosterCommand::ProposeCrew { .. }
+            | RosterCommand::ProposeAgent { .. }
             | RosterCommand::Connect(_)
             | RosterCommand::Disconnect { .. } => None,
         }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 /// What sort of refusal it is; the HTTP room maps it to a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -30,11 +32,22 @@ pub struct Rejection {
     pub code: &'static str,
     /// Text for people, fixed by the API pages.
     pub detail: Cow<'static, str>,
+    /// What else a program may want to know, by name.
+    pub facts: Map<String, Value>,
 }
 
 impl Rejection {
     fn new(kind: Kind, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, code, detail: detail.into() }
+        Self { kind, code, detail: detail.into(), facts: Map::new() }
+    }
+
+    /// Tells more: the members of an object.
+    #[must_use]
+    pub fn telling(mut self, facts: Value) -> Self {
+        if let Value::Object(facts) = facts {
+            self.facts.extend(facts);
+        }
+        self
     }
 
     /// The wish itself is wrong.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::{ApprovalCommand, Approvals};
 use crate::chat::{Chat, ChatCommand};
 use crate::checkpoint::{Checkpoint, CheckpointCommand, CheckpointEvent};
+use crate::escalation::{EscalationCommand, Escalations};
 use crate::index::under;
 use crate::marker::{Marker, MarkerCommand};
 use crate::mission::{Mission, MissionCommand, MissionEvent};
@@ -34,6 +35,8 @@ pub enum Command {
     Approval(ApprovalCommand),
     /// About a conversation.
     Chat(ChatCommand),
+    /// About a question of an agent.
+    Escalation(EscalationCommand),
     /// Any of these, but only if what it is about has not changed (`DESIGN.md` 5).
     IfMatch {
         /// What the caller has seen.
@@ -58,6 +61,12 @@ impl From<WorkCommand> for Command {
 impl From<ApprovalCommand> for Command {
     fn from(command: ApprovalCommand) -> Self {
         Self::Approval(command)
+    }
+}
+
+impl From<EscalationCommand> for Command {
+    fn from(command: EscalationCommand) -> Self {
+        Self::Escalation(command)
     }
 }
 
@@ -110,6 +119,8 @@ pub struct Workspace {
     pub approvals: Approvals,
     /// Conversations.
     pub chats: OrdMap<ChatId, Arc<Chat>>,
+    /// Questions of agents.
+    pub escalations: Escalations,
 }
 
 /// The offsets of one mission's entries, ascending.
@@ -161,6 +172,7 @@ impl Workspace {
             Command::Work(command) => self.decide_work(command, context),
             Command::Approval(command) => self.decide_approval(command, context),
             Command::Chat(command) => self.decide_chat(command, context),
+            Command::Escalation(command) => self.decide_escalation(command, context),
             Command::IfMatch { tags, command } => {
                 let drafts = self.decide(command, context)?;
                 self.require_match(tags, command)?;
@@ -180,6 +192,7 @@ impl Workspace {
             Some(Event::Work(event)) => self.apply_work(event, entry),
             Some(Event::Approval(event)) => self.approvals.apply(event, entry),
             Some(Event::Chat(event)) => self.apply_chat(event, entry),
+            Some(Event::Escalation(event)) => self.escalations.apply(event, entry),
             Some(Event::Instance(_)) | None => {}
         }
     }

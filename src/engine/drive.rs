@@ -8,7 +8,7 @@ use imbl::ordmap::DiffItem;
 use sha2::{Digest, Sha256};
 use taffrail_domain::mission::{Mission, Status};
 use taffrail_domain::work::{Due, WorkCommand};
-use taffrail_domain::{Actor, AgentId, MissionId, Offset, Time};
+use taffrail_domain::{Actor, AgentId, Command, MissionId, Offset, Time};
 use taffrail_journal::Request;
 use taffrail_projections::WorkspaceWorld;
 use tokio::sync::{oneshot, watch};
@@ -141,7 +141,7 @@ impl Drive {
     }
 
     /// Wishes a command, unless that is under way.
-    fn wish(&mut self, name: Name, command: WorkCommand) {
+    fn wish(&mut self, name: Name, command: impl Into<Command>) {
         if !self.names.insert(name) {
             return;
         }
@@ -198,6 +198,9 @@ impl Drive {
                 let missions = world.board.missions(None, Some(status));
                 let missions: Vec<_> = missions.filter_map(|id| world.state.missions.get(id)).collect();
                 missions.into_iter().for_each(|mission| self.ask(&world, mission));
+            }
+            for (what, command) in world.state.lapsed((self.clock)()).into_iter().take(UNDER_WAY_MAX) {
+                self.wish(digest(&format!("engine:lapse:{what}")), command);
             }
             return;
         }

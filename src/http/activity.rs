@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use taffrail_domain::escalation::Escalation;
 use taffrail_domain::roster::{Crew, Roster};
 use taffrail_domain::work::{Assignment, AssignmentStatus, Purpose};
-use taffrail_domain::{AssignmentId, CrewId, Text};
+use taffrail_domain::{AssignmentId, CrewId, Offset, Text, Workspace};
 
 use super::answer::Listed;
 use super::caller::Member;
@@ -21,14 +22,14 @@ const PAGE_DEFAULT: usize = 30;
 const PAGE_MAX: usize = 100;
 const CREW_PAGE_DEFAULT: usize = 50;
 
-/// One row per assignment, as it stands.
+/// One row per assignment, conversation between agents, or question to people, as it stands.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Activity")]
 pub(super) struct ActivityView {
-    id: AssignmentId,
-    /// `assignment`: conversations between agents and escalations are not kept here.
+    id: Text,
+    /// `assignment`, `peer_conversation` or `escalation`.
     r#type: &'static str,
-    status: AssignmentStatus,
+    status: &'static str,
     summary: Text,
     detail: Option<Text>,
     from_name: Text,
@@ -38,6 +39,24 @@ pub(super) struct ActivityView {
     crew_name: Text,
     crew_slug: Text,
     crew_color: Option<Text>,
+    created_at: Seconds,
+}
+
+/// What one agent asked another one.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "PeerConversation")]
+pub(super) struct PeerConversationView {
+    id: AssignmentId,
+    from_name: Text,
+    from_slug: Text,
+    to_name: Text,
+    to_slug: Text,
+    question: Text,
+    response: Option<Text>,
+    error: Option<Text>,
+    status: AssignmentStatus,
+    /// Whether the agent that was asked has asked people meanwhile.
+    escalated: bool,
     created_at: Seconds,
 }
 
@@ -81,24 +100,80 @@ pub(super) async fn list_activity(
 ) -> Listed<Vec<ActivityView>> {
     let world = member.world();
     let roster = &world.state.roster;
-    let matches = |found: &&Arc<Assignment>| {
-        let facts = &found.facts;
-        let is_side = |agent: &str| {
-            facts.assigned_to.as_str() == agent
-                || facts.assigned_by.as_ref().is_some_and(|by| by.as_str() == agent)
-        };
-        facts.purpose != Purpose::Chat
-            && query
-                .crew_id
-                .get()
-                .is_none_or(|crew| crew_of(found, roster).is_some_and(|found| found.id.as_str() == crew))
-            && query.agent_id.get().is_none_or(is_side)
-    };
     let page = query.page.page(PAGE_DEFAULT, PAGE_MAX);
-    let found: Vec<&Arc<Assignment>> = world.state.work.assignments_newest().filter(matches).collect();
+    let assignments = world.state.work.assignments_newest().map(|found| Happening::Work(found));
+    let assignments = assignments.filter(|found| query.fits(found, roster));
+    let asked = world.state.escalations.newest().map(|found| Happening::Question(found));
+    let asked = asked.filter(|found| query.fits(found, roster));
+    let mut found: Vec<Happening<'_>> = assignments.chain(asked).collect();
+    found.sort_by_key(|found| std::cmp::Reverse(found.born()));
     let shown = found.iter().skip(page.offset).take(page.limit);
     let views = shown.map(|found| ActivityView::of(found, roster)).collect();
     Listed::page(&views, found.len(), page)
+}
+
+/// Something that agents do with each other or with people.
+enum Happening<'a> {
+    Work(&'a Assignment),
+    Question(&'a Escalation),
+}
+
+impl Happening<'_> {
+    fn born(&self) -> Offset {
+        match self {
+            Self::Work(found) => found.born,
+            Self::Question(found) => found.born,
+        }
+    }
+
+    fn crew<'a>(&self, roster: &'a Roster) -> Option<&'a Crew> {
+        match self {
+            Self::Work(found) => crew_of(found, roster),
+            Self::Question(found) => roster.crews.get(&found.asked.crew_id),
+        }
+    }
+
+    fn has_side(&self, agent: &str) -> bool {
+        match self {
+            Self::Work(found) => {
+                let facts = &found.facts;
+                facts.assigned_to.as_str() == agent
+                    || facts.assigned_by.as_ref().is_some_and(|by| by.as_str() == agent)
+            }
+            Self::Question(found) => found.asked.agent_id.as_str() == agent,
+        }
+    }
+}
+
+impl ActivityQuery {
+    fn fits(&self, found: &Happening<'_>, roster: &Roster) -> bool {
+        let is_talk = matches!(found, Happening::Work(found) if found.facts.purpose == Purpose::Chat);
+        let in_crew = |crew: &str| found.crew(roster).is_some_and(|found| found.id.as_str() == crew);
+        !is_talk
+            && self.crew_id.get().is_none_or(in_crew)
+            && self.agent_id.get().is_none_or(|agent| found.has_side(agent))
+    }
+}
+
+/// `GET /api/v1/crews/{crewId}/peer-conversations`: what agents asked each other, newest first.
+pub(super) async fn list_peer_conversations(
+    member: Member<ReadCrews>,
+    Path(crew): Path<CrewId>,
+    Query(page): Query<PageQuery>,
+) -> Result<Listed<Vec<PeerConversationView>>, Problem> {
+    let world = member.world();
+    let roster = &world.state.roster;
+    world.state.crew(crew.as_str())?;
+    let page = page.page(CREW_PAGE_DEFAULT, PAGE_MAX);
+    let own = |found: &&Arc<Assignment>| {
+        found.facts.purpose == Purpose::Query
+            && (found.facts.crew_id.as_ref() == Some(&crew)
+                || crew_of(found, roster).is_some_and(|by| by.id == crew))
+    };
+    let found: Vec<&Arc<Assignment>> = world.state.work.assignments_newest().filter(own).collect();
+    let shown = found.iter().skip(page.offset).take(page.limit);
+    let views = shown.map(|found| PeerConversationView::of(found, &world.state)).collect();
+    Ok(Listed::page(&views, found.len(), page))
 }
 
 /// `GET /api/v1/crews/{crewId}/assignments`: newest first.
@@ -110,7 +185,9 @@ pub(super) async fn list_assignments(
     let world = member.world();
     world.state.crew(crew.as_str())?;
     let page = page.page(CREW_PAGE_DEFAULT, PAGE_MAX);
-    let own = |found: &&Arc<Assignment>| found.facts.crew_id.as_ref() == Some(&crew);
+    let own = |found: &&Arc<Assignment>| {
+        found.facts.crew_id.as_ref() == Some(&crew) && found.facts.purpose != Purpose::Query
+    };
     let found: Vec<&Arc<Assignment>> = world.state.work.assignments_newest().filter(own).collect();
     let shown = found.iter().skip(page.offset).take(page.limit);
     let views = shown.map(|found| AssignmentView::of(found, &world.state.roster)).collect();
@@ -125,26 +202,72 @@ fn crew_of<'a>(found: &Assignment, roster: &'a Roster) -> Option<&'a Crew> {
 }
 
 impl ActivityView {
-    fn of(found: &Assignment, roster: &Roster) -> Self {
-        let by = found.facts.assigned_by.as_ref().and_then(|by| roster.agents.get(by));
-        let to = roster.agents.get(&found.facts.assigned_to);
-        let crew = crew_of(found, roster);
+    fn of(found: &Happening<'_>, roster: &Roster) -> Self {
+        let crew = found.crew(roster);
+        let (from, to) = match found {
+            Happening::Work(found) => (found.facts.assigned_by.as_ref(), Some(&found.facts.assigned_to)),
+            Happening::Question(found) => (Some(&found.asked.agent_id), None),
+        };
+        let from = from.and_then(|from| roster.agents.get(from));
+        let to = to.and_then(|to| roster.agents.get(to));
+        let (id, r#type, status, created_at) = match found {
+            Happening::Work(found) => {
+                let is_query = found.facts.purpose == Purpose::Query;
+                let sort = if is_query { "peer_conversation" } else { "assignment" };
+                (found.id.as_str(), sort, found.status.as_str(), found.created_at)
+            }
+            Happening::Question(found) => {
+                (found.id.as_str(), "escalation", found.status().as_str(), found.created_at)
+            }
+        };
+        let (summary, detail) = match found {
+            Happening::Work(found) => (found.facts.task.clone(), found.result_summary.clone()),
+            Happening::Question(found) => (found.asked.reason.clone(), found.asked.context.clone()),
+        };
         Self {
-            id: found.id.clone(),
-            r#type: "assignment",
-            status: found.status,
-            summary: found.facts.task.clone(),
-            detail: found.result_summary.clone(),
-            from_name: by.map(|by| by.facts.name.clone()).unwrap_or_default(),
-            from_slug: by.map(|by| by.facts.slug.clone()).unwrap_or_default(),
+            id: id.into(),
+            r#type,
+            status,
+            summary,
+            detail,
+            from_name: from.map(|from| from.facts.name.clone()).unwrap_or_default(),
+            from_slug: from.map(|from| from.facts.slug.clone()).unwrap_or_default(),
             to_name: to.map(|to| to.facts.name.clone()),
             to_slug: to.map(|to| to.facts.slug.clone()),
             crew_name: crew.map(|crew| crew.facts.name.clone()).unwrap_or_default(),
             crew_slug: crew.map(|crew| crew.facts.slug.clone()).unwrap_or_default(),
             crew_color: crew.and_then(|crew| crew.facts.color.clone()),
+            created_at: Seconds(created_at),
+        }
+    }
+}
+
+impl PeerConversationView {
+    fn of(found: &Assignment, state: &Workspace) -> Self {
+        let (facts, roster) = (&found.facts, &state.roster);
+        let from = facts.assigned_by.as_ref().and_then(|by| roster.agents.get(by));
+        let to = roster.agents.get(&facts.assigned_to);
+        Self {
+            id: found.id.clone(),
+            from_name: from.map(|from| from.facts.name.clone()).unwrap_or_default(),
+            from_slug: from.map(|from| from.facts.slug.clone()).unwrap_or_default(),
+            to_name: to.map(|to| to.facts.name.clone()).unwrap_or_default(),
+            to_slug: to.map(|to| to.facts.slug.clone()).unwrap_or_default(),
+            question: facts.prompt.clone().unwrap_or_else(|| facts.task.clone()),
+            response: found.result_summary.clone(),
+            error: found.error_message.clone(),
+            status: found.status,
+            escalated: escalated(found, state),
             created_at: Seconds(found.created_at),
         }
     }
+}
+
+fn escalated(found: &Assignment, state: &Workspace) -> bool {
+    let later =
+        state.escalations.by_birth.range(found.born..).filter_map(|(_, id)| state.escalations.all.get(id));
+    let mut meanwhile = later.take_while(|asked| found.finished_at.is_none_or(|end| asked.created_at <= end));
+    meanwhile.any(|asked| asked.asked.agent_id == found.facts.assigned_to)
 }
 
 impl AssignmentView {

@@ -118,6 +118,11 @@ impl<T: JsonSchema + Send> Form for Optional<T> {
 }
 
 impl<B> Sent<B> {
+    /// A text that the body names, whatever else is in it.
+    pub(super) fn named(&self, member: &str) -> Option<String> {
+        object(&self.body)?.get(member)?.as_str().map(str::to_owned)
+    }
+
     /// How many bytes were sent.
     pub(super) fn len(&self) -> usize {
         self.body.len()

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use taffrail_domain::roster::{Crew, CrewPatch, Roster, RosterCommand};
 use taffrail_domain::{CrewId, Text, Workspace, WorkspaceId};
 
@@ -149,16 +148,6 @@ pub(super) async fn delete_crew(
     let done = member.execute(unchanged.guard(command), &sent).await?;
     let sidecar_teardown = Teardown { status: "skipped", reason: NO_CONTAINERS };
     Ok(Done::new(&done, &DeletedView { success: true, sidecar_teardown }))
-}
-
-/// `GET /api/v1/crews/{crewId}/escalations`: what agents ask people by
-/// themselves; agents here end, or are approved, and ask nobody in between.
-pub(super) async fn list_escalations(
-    member: Member<ReadCrews>,
-    Path(crew): Path<CrewId>,
-) -> Result<Listed<Vec<Map<String, Value>>>, Problem> {
-    member.world().state.crew(crew.as_str())?;
-    Ok(Listed::whole(&vec![], 0))
 }
 
 impl CrewView {

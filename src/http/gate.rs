@@ -77,6 +77,10 @@ gates! {
     ReadRuns = Read, Read Journal, OnlyOne;
     /// Questions, read.
     ReadApprovals = Read, Read Workspace, OnlyOne;
+    /// Questions of agents, read.
+    ReadEscalations = Read, Read Agents, OnlyOne;
+    /// Questions of agents, answered.
+    AnswerAgents = Create, Write Agents, OnlyOne;
     /// Questions, decided.
     DecideApprovals = Manage, Write Workspace, OnlyOne;
     /// Work, claimed and reported.

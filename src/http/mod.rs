@@ -16,6 +16,7 @@ mod connections;
 mod contract;
 mod crew_members;
 mod crews;
+mod escalations;
 mod freshness;
 mod gate;
 mod health;
@@ -76,12 +77,13 @@ struct Surface {
     taffrail: Arc<Taffrail>,
     renderings: Renderings,
     live: Live,
+    insiders: internal::Limits,
 }
 
 impl Surface {
     fn of(taffrail: Arc<Taffrail>) -> Self {
         let live = Live::new(Arc::clone(&taffrail), journal::shown);
-        Self { taffrail, renderings: Renderings::default(), live }
+        Self { taffrail, renderings: Renderings::default(), live, insiders: internal::Limits::default() }
     }
 }
 
@@ -153,7 +155,8 @@ fn crews(api: Api) -> Api {
         .get("/api/v1/crews/{crewId}/policy", policies::get_policy)
         .put("/api/v1/crews/{crewId}/policy", policies::set_policy)
         .get("/api/v1/policies", policies::list_policies)
-        .get("/api/v1/crews/{crewId}/escalations", crews::list_escalations)
+        .get("/api/v1/crews/{crewId}/escalations", escalations::list_escalations)
+        .get("/api/v1/crews/{crewId}/peer-conversations", activity::list_peer_conversations)
         .get("/api/v1/crew-connections", connections::list_connections)
         .post("/api/v1/crew-connections", connections::connect_crews)
         .delete("/api/v1/crew-connections/{connectionId}", connections::disconnect_crews)
@@ -215,6 +218,9 @@ fn workers(api: Api) -> Api {
         .get("/api/v1/runs/{runId}", runs::get_run)
         .get("/api/v1/runs/{runId}/output", runs::get_run_output)
         .get("/api/v1/activity", activity::list_activity)
+        .get("/api/v1/escalations/{escalationId}", escalations::get_escalation)
+        .post("/api/v1/escalations/{escalationId}/resolve", escalations::resolve_escalation)
+        .post("/api/v1/escalations/{escalationId}/cancel", escalations::cancel_escalation)
         .get("/api/v1/approvals", approvals::list_approvals)
         .get("/api/v1/approvals/{approvalId}", approvals::get_approval)
         .post("/api/v1/approvals/{approvalId}/decide", approvals::decide_approval)

@@ -4,11 +4,12 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use taffrail_domain::{Rejection, RejectionKind};
 use taffrail_journal::ReadError;
 
@@ -30,6 +31,7 @@ pub(super) struct Problem {
     code: &'static str,
     detail: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    facts: Map<String, Value>,
 }
 
 /// As it stands on the wire; `detail` comes early, because clients read only the beginning.
@@ -52,11 +54,15 @@ pub(super) struct ProblemView<'a> {
     request_id: &'a str,
     /// The path that was asked for.
     instance: &'a str,
+    /// What else a program may want to know of this one problem.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    facts: &'a Map<String, Value>,
 }
 
 impl Problem {
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), headers: vec![] }
+        Self { status, code, detail: detail.into(), headers: vec![], facts: Map::new() }
     }
 
     /// 400.
@@ -77,6 +83,12 @@ impl Problem {
     /// 413.
     pub(super) fn too_large() -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Request body too large")
+    }
+
+    /// 429, and when to come back.
+    pub(super) fn too_many(retry_after_s: u32) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests");
+        problem.retrying_after(retry_after_s)
     }
 
     /// 408.
@@ -142,10 +154,15 @@ impl Problem {
             code: self.code,
             request_id,
             instance,
+            facts: &self.facts,
         };
-        // A struct of texts and one number always has a JSON form.
+        // A struct of texts, one number and JSON always has a JSON form.
         *response.body_mut() = Body::from(serde_json::to_vec(&wire).unwrap_or_default());
         response.headers_mut().remove(CONTENT_LENGTH);
+        if self.status == StatusCode::NOT_FOUND {
+            // What is not there has no methods to hint at.
+            response.headers_mut().remove(ALLOW);
+        }
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
 }
@@ -178,7 +195,7 @@ impl From<Rejection> for Problem {
             RejectionKind::Gone => StatusCode::GONE,
             RejectionKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         };
-        Self::new(status, rejection.code, rejection.detail)
+        Self { facts: rejection.facts, ..Self::new(status, rejection.code, rejection.detail) }
     }
 }
 

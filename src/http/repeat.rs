@@ -65,7 +65,8 @@ async fn put_back(
             | Event::Marker(_)
             | Event::Work(_)
             | Event::Approval(_)
-            | Event::Chat(_),
+            | Event::Chat(_)
+            | Event::Escalation(_),
         )
         | None => {}
     }

@@ -14,6 +14,7 @@ use taffrail_domain::work::{
 };
 use taffrail_domain::{
     AgentId, AssignmentId, ChatId, CrewId, EntryId, MissionId, Offset, Rejection, RunId, TaskId, Text,
+    WorkspaceId,
 };
 use taffrail_projections::{WorkspaceWorld, World};
 
@@ -39,6 +40,8 @@ pub(super) struct AtDesk {
     pub(super) desk: Arc<Desk>,
     /// The crews it may work for; all without it.
     pub(super) crews: Option<Vec<CrewId>>,
+    /// The workspace of a worker on the socket, whose agents may speak there too.
+    pub(super) workspace: Option<WorkspaceId>,
 }
 
 /// Body of claim.
@@ -78,6 +81,20 @@ pub(super) struct ClaimedView {
     lease_seconds: u64,
     timeout_seconds: i64,
     brief: Brief,
+    /// How the agent's process speaks to Taffrail; only for workers on the socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    voice: Option<VoiceView>,
+}
+
+/// What an agent's process needs to speak for its agent over the socket (`platform.md` 8.1).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Voice")]
+struct VoiceView {
+    /// Bound to this agent.
+    token: String,
+    workspace_id: WorkspaceId,
+    crew_id: Option<CrewId>,
+    agent_id: AgentId,
 }
 
 /// Work, or none just now.
@@ -219,6 +236,12 @@ impl AtDesk {
             lease_seconds: claimed.lease.as_secs(),
             timeout_seconds: claimed.timeout_seconds,
             brief: claimed.brief.clone(),
+            voice: self.workspace.as_ref().map(|workspace| VoiceView {
+                token: super::internal::agent_token(&self.app, workspace, &facts.assigned_to),
+                workspace_id: workspace.clone(),
+                crew_id: facts.crew_id.clone(),
+                agent_id: facts.assigned_to.clone(),
+            }),
         })
     }
 
@@ -319,7 +342,13 @@ impl AtDesk {
         let done = self.desk.report(&id, fence, report).await?;
         let state = &done.world.state;
         let assignment = state.work.assignments.get(&id).ok_or_else(Problem::internal)?;
-        if assignment.ended_by != Some(EndedBy::Report) && assignment.ended_by != Some(EndedBy::HandBack) {
+        let counts = match assignment.ended_by {
+            Some(EndedBy::Report) => true,
+            // That is how a report of it ends an assignment.
+            Some(EndedBy::HandBack) => status == RunStatus::Cancelled,
+            _ => false,
+        };
+        if !counts {
             let detail = "the assignment is not held by this claim any more; the result was noted";
             return Err(Problem::new(StatusCode::CONFLICT, "assignment.late", detail));
         }

@@ -39,7 +39,7 @@ impl FromRequestParts<App> for AtDesk {
         };
         let writer = member.writer().clone();
         let desk = app.desk(writer.log()).ok_or_else(Problem::internal)?;
-        Ok(Self { app: member.app, writer, desk, crews })
+        Ok(Self { app: member.app, writer, desk, crews, workspace: None })
     }
 }
 

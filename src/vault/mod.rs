@@ -8,8 +8,8 @@ mod files;
 mod key;
 mod last_used;
 mod password;
+mod sealed;
 mod secret;
-mod webhook;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,18 +21,19 @@ use serde::{Deserialize, Serialize};
 use taffrail_domain::{SecretId, Text, Time, TokenId, UserId};
 
 pub use password::{Password, PasswordError, PasswordHash, Passwords};
+pub use sealed::WebhookSecret;
 pub use secret::TokenSecret;
-pub use webhook::WebhookSecret;
 
 use files::Folder;
 use key::InstanceKey;
 use last_used::LastUsed;
+use sealed::{AnswerFile, Sealed};
 use secret::Digest;
-use webhook::Sealed;
 
 /// What the key of webhook secrets is for.
 const INTERNAL: &str = "internal token";
 const WEBHOOKS: &str = "taffrail webhook secrets v1";
+const ANSWERS: &str = "taffrail answers to agents v1";
 
 /// All that is known of a person beside the journal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,7 @@ pub struct Vault {
     users: Folder,
     tokens: Folder,
     webhooks: Folder,
+    answers: Folder,
     key: InstanceKey,
     passwords: Passwords,
     contents: RwLock<Contents>,
@@ -74,6 +76,7 @@ struct Contents {
     digests: HashMap<TokenId, Digest>,
     tokens: HashMap<Digest, TokenId>,
     webhooks: HashMap<SecretId, Sealed>,
+    answers: HashMap<SecretId, AnswerFile>,
 }
 
 impl Contents {
@@ -104,6 +107,7 @@ impl Vault {
         let root = data.join("vault");
         let (users, tokens) = (Folder::open(&root.join("users"))?, Folder::open(&root.join("tokens"))?);
         let webhooks = Folder::open(&root.join("webhooks"))?;
+        let answers = Folder::open(&root.join("answers"))?;
         let mut contents = Contents::default();
         for (id, profile) in users.read_all::<Profile>()? {
             contents.profiles.insert(id.into(), Arc::new(profile));
@@ -114,11 +118,15 @@ impl Vault {
         for (id, sealed) in webhooks.read_all::<Sealed>()? {
             contents.webhooks.insert(id.into(), sealed);
         }
+        for (id, answer) in answers.read_all::<AnswerFile>()? {
+            contents.answers.insert(id.into(), answer);
+        }
         let root = Folder::open(&root)?;
         Ok(Self {
             users,
             tokens,
             webhooks,
+            answers,
             key: InstanceKey::open(&root)?,
             passwords: Passwords::default(),
             contents: RwLock::new(contents),
@@ -186,7 +194,7 @@ impl Vault {
     #[must_use]
     pub fn webhook_secret(&self, id: &SecretId) -> Option<WebhookSecret> {
         let key = self.key.derived(WEBHOOKS);
-        self.read(|contents| contents.webhooks.get(id)?.open(&key, id.as_str()))
+        self.read(|contents| contents.webhooks.get(id)?.open(&key, id.as_str()).map(Into::into))
     }
 
     /// Writes a webhook's secret, durably. To be followed by the fact, or by [`Vault::forget_webhook_secret`].
@@ -194,7 +202,7 @@ impl Vault {
     /// # Errors
     /// What the file system says.
     pub async fn put_webhook_secret(&self, id: &SecretId, secret: &WebhookSecret) -> io::Result<()> {
-        let sealed = Sealed::seal(&self.key.derived(WEBHOOKS), id.as_str(), secret)?;
+        let sealed = Sealed::seal(&self.key.derived(WEBHOOKS), id.as_str(), secret.reveal())?;
         self.webhooks.write(id.as_str(), &sealed).await?;
         self.write(|contents| contents.webhooks.insert(id.clone(), sealed));
         Ok(())
@@ -207,6 +215,46 @@ impl Vault {
     pub async fn forget_webhook_secret(&self, id: &SecretId) -> io::Result<()> {
         self.write(|contents| contents.webhooks.remove(id));
         self.webhooks.remove(id.as_str()).await
+    }
+
+    /// A credential that an agent waits for; `None` once nobody does.
+    #[must_use]
+    pub fn answer(&self, id: &SecretId, now: Time) -> Option<String> {
+        let key = self.key.derived(ANSWERS);
+        self.read(|contents| {
+            let answer = contents.answers.get(id).filter(|answer| now < answer.until)?;
+            answer.sealed.open(&key, id.as_str())
+        })
+    }
+
+    /// Writes a credential for an agent down, durably and encrypted, as long as it is waited for. To be
+    /// followed by the fact; without it nobody ever asks, and it goes with its time.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub async fn put_answer(&self, id: &SecretId, answer: &str, until: Time) -> io::Result<()> {
+        let answer =
+            AnswerFile { until, sealed: Sealed::seal(&self.key.derived(ANSWERS), id.as_str(), answer)? };
+        self.answers.write(id.as_str(), &answer).await?;
+        self.write(|contents| contents.answers.insert(id.clone(), answer));
+        Ok(())
+    }
+
+    /// Removes the credentials that nobody waits for any more.
+    ///
+    /// # Errors
+    /// What the file system says; in memory they are forgotten all the same.
+    pub async fn sweep_answers(&self, now: Time) -> io::Result<()> {
+        let over: Vec<SecretId> = self.write(|contents| {
+            let over = contents.answers.iter().filter(|(_, answer)| answer.until <= now);
+            let over = over.map(|(id, _)| id.clone()).collect::<Vec<_>>();
+            over.iter().for_each(|id| drop(contents.answers.remove(id)));
+            over
+        });
+        for id in &over {
+            self.answers.remove(id.as_str()).await?;
+        }
+        Ok(())
     }
 
     /// Removes a person's file.

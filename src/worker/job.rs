@@ -69,7 +69,7 @@ pub(super) async fn run(
         tracing::warn!(%error, told_of, "the work was given up");
         return;
     }
-    let process = match Process::start(adapter, &options.root, &work) {
+    let process = match Process::start(adapter, &options.root, &work, link.socket()) {
         Ok(process) => process,
         Err(error) => {
             let report = json!({
@@ -79,12 +79,13 @@ pub(super) async fn run(
             return send_report(link, &work, &report).await;
         }
     };
+    let voice = work.voice.as_ref().map(|voice| voice.token.clone());
     let mut job = Job {
         link,
         work: &work,
         output: Output::new(adapter.output_bytes),
         // What the environment hands on may be secret.
-        scrubber: Scrubber::knowing(secrets(adapter)),
+        scrubber: Scrubber::knowing(secrets(adapter).into_iter().chain(voice)),
         stdout: String::new(),
         stderr: String::new(),
         held_until: started + Duration::from_secs(work.lease_seconds),

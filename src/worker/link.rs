@@ -1,6 +1,6 @@
 //! The way to the server: over TCP with a CLI token, or over its socket with the internal token.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -18,6 +18,7 @@ pub struct Link {
     base: String,
     header: (&'static str, String),
     workspace: Option<String>,
+    socket: Option<PathBuf>,
 }
 
 /// Why the server did not do what was asked.
@@ -60,7 +61,19 @@ pub(crate) struct Work {
     pub(super) mission_id: Option<String>,
     pub(super) task_id: Option<String>,
     pub(super) iteration: u32,
+    pub(super) chat_id: String,
     pub(super) brief: Value,
+    /// How its process speaks for its agent, where it can.
+    pub(super) voice: Option<Voice>,
+}
+
+/// What a process needs to speak for its agent over the socket (`platform.md` 8.1).
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Voice {
+    pub(super) token: String,
+    pub(super) workspace_id: String,
+    pub(super) crew_id: Option<String>,
+    pub(super) agent_id: String,
 }
 
 impl Work {
@@ -89,7 +102,7 @@ impl Link {
         let client = Client::builder().build().map_err(|error| LinkError::Refused(error.to_string()))?;
         let base = format!("{}/api/v1/worker", url.trim_end_matches('/'));
         let header = ("authorization", format!("Bearer {token}"));
-        Ok(Self { client, base, header, workspace: workspace.map(str::to_owned) })
+        Ok(Self { client, base, header, workspace: workspace.map(str::to_owned), socket: None })
     }
 
     /// Over the server's socket, with the internal token.
@@ -101,7 +114,14 @@ impl Link {
         let client = client.map_err(|error| LinkError::Refused(error.to_string()))?;
         let base = "http://localhost/api/v1/internal".to_owned();
         let header = ("x-internal-token", token.to_owned());
-        Ok(Self { client, base, header, workspace: workspace.map(str::to_owned) })
+        // Agents' processes run elsewhere and are told of it.
+        let absolute = std::path::absolute(socket).map_err(|error| LinkError::Refused(error.to_string()))?;
+        Ok(Self { client, base, header, workspace: workspace.map(str::to_owned), socket: Some(absolute) })
+    }
+
+    /// The server's socket, if this is the way over it.
+    pub(super) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     pub(super) async fn claim(

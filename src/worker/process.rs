@@ -35,7 +35,12 @@ impl Process {
     ///
     /// # Errors
     /// If a value cannot be put into the command line, or the system does not start it.
-    pub(super) fn start(adapter: &Adapter, root: &Path, work: &Work) -> io::Result<Self> {
+    pub(super) fn start(
+        adapter: &Adapter,
+        root: &Path,
+        work: &Work,
+        socket: Option<&Path>,
+    ) -> io::Result<Self> {
         let workdir = workdir(adapter, root, work);
         std::fs::DirBuilder::new().recursive(true).mode(OWNER_ONLY).create(&workdir)?;
         let workdir = workdir.canonicalize()?;
@@ -47,7 +52,7 @@ impl Process {
                 guard.env(name, value);
             }
         }
-        guard.envs(variables(work));
+        guard.envs(variables(work)).envs(voice(work, socket));
         guard.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = guard.spawn()?;
         let missing = || io::Error::other("a process without pipes");
@@ -132,6 +137,7 @@ fn variables(work: &Work) -> Vec<(&'static str, String)> {
     vec![
         ("TAFFRAIL_ASSIGNMENT_ID", work.id.clone()),
         ("TAFFRAIL_RUN_ID", work.run_id.clone()),
+        ("TAFFRAIL_CHAT_ID", work.chat_id.clone()),
         ("TAFFRAIL_MISSION_ID", id(&work.mission_id)),
         ("TAFFRAIL_TASK_ID", id(&work.task_id)),
         ("TAFFRAIL_PURPOSE", work.told("purpose").to_owned()),
@@ -141,5 +147,17 @@ fn variables(work: &Work) -> Vec<(&'static str, String)> {
         ("TAFFRAIL_MISSION_TITLE", told(&work.brief["mission"]["title"])),
         ("TAFFRAIL_TASK_TITLE", told(&task["title"])),
         ("TAFFRAIL_TASK_DESCRIPTION", told(&task["description"])),
+    ]
+}
+
+/// What it needs to speak for its agent: the socket, and a token that opens nothing else (`platform.md` 8.1).
+fn voice(work: &Work, socket: Option<&Path>) -> Vec<(&'static str, OsString)> {
+    let Some((voice, socket)) = work.voice.as_ref().zip(socket) else { return vec![] };
+    vec![
+        ("TAFFRAIL_SOCKET", socket.into()),
+        ("TAFFRAIL_AGENT_TOKEN", voice.token.clone().into()),
+        ("TAFFRAIL_WORKSPACE_ID", voice.workspace_id.clone().into()),
+        ("TAFFRAIL_CREW_ID", voice.crew_id.clone().unwrap_or_default().into()),
+        ("TAFFRAIL_AGENT_ID", voice.agent_id.clone().into()),
     ]
 }

@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use taffrail_domain::approval::{ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus};
+use taffrail_domain::approval::{ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus, Held};
 use taffrail_domain::chat::{ChatAnswered, ChatAsked, ChatOpened};
 use taffrail_domain::checkpoint::{
     CheckpointCreated, CheckpointDeleted, CheckpointRestored, Forked, Snapshot, SnapshotMeta,
 };
+use taffrail_domain::escalation::{EscalationEnded, EscalationRaised, EscalationStatus, EscalationType};
 use taffrail_domain::instance::{InstanceEvent, TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
 use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
@@ -322,6 +323,11 @@ fn samples() -> Vec<Event> {
             requested_by: "agent1".into(),
             payload: serde_json::json!({ "target": "mission" }).into(),
             timeout_at: Some(Time(5)),
+            held: Some(Held::Crew {
+                crew_id: "crew2".into(),
+                autonomy: Autonomy::Full,
+                behavior: BehaviorMode::Warn,
+            }),
         }
         .into(),
         ApprovalDecided { status: ApprovalStatus::Approved, by: Some(user_id()), comment: Some("c".into()) }
@@ -338,6 +344,28 @@ fn samples() -> Vec<Event> {
             content: "c".into(),
             error: Some("e".into()),
             assignment_id: Some("assignment1".into()),
+        }
+        .into(),
+        EscalationRaised {
+            crew_id: "crew1".into(),
+            agent_id: "agent1".into(),
+            chat_id: "mission1".into(),
+            mission_id: Some("mission1".into()),
+            reason: "r".into(),
+            context: Some("c".into()),
+            escalation_type: EscalationType::Credential,
+            metadata: serde_json::json!({ "service": "s" }).into(),
+            deadline_at: Time(5),
+            answer_deadline_at: Time(6),
+        }
+        .into(),
+        EscalationEnded {
+            status: EscalationStatus::Resolved,
+            by: Some(user_id()),
+            resolution: Some("***".into()),
+            secret_id: Some("secret1".into()),
+            action: Some("retry".into()),
+            redirect_to: Some("ada".into()),
         }
         .into(),
     ]

@@ -4,16 +4,21 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Approval, ApprovalCommand, ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus};
+use super::{
+    Approval, ApprovalCommand, ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus, Held,
+};
 use crate::index::under;
 use crate::mission::{Mission, Reason, Status, Task, TaskApproval, TaskStatus};
-use crate::roster::Permission;
+use crate::roster::{AgentStatus, Autonomy, Permission, PolicyChanged, policy_changed};
 use crate::unfolding::Unfolding;
 use crate::work::MISSION_MS_MAX;
 use crate::{
     Actor, ApprovalId, Context, CrewId, Draft, Face, MissionId, Rejection, Severity, TaskId, Text, Time,
     UserId, Workspace,
 };
+
+/// How long what an agent made may be decided about (`periphery.md` 7): seven days.
+const HOLD_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
 
 impl Workspace {
     pub(crate) fn decide_approval(
@@ -34,7 +39,22 @@ impl Workspace {
                     (Some(mission), Some(task)) => {
                         unfolding.decide_task(mission, task, *approved, comment)?
                     }
-                    _ => unfolding.close(found, status, comment.clone(), context.actor),
+                    _ => {
+                        unfolding.close(found, status, comment.clone(), context.actor);
+                        found
+                            .request
+                            .held
+                            .iter()
+                            .filter(|_| *approved)
+                            .for_each(|held| unfolding.release(held));
+                    }
+                }
+            }
+            ApprovalCommand::Lapse { approval } => {
+                let found = self.approval(approval)?;
+                let is_over = found.request.timeout_at.is_some_and(|at| at <= context.now);
+                if found.status == ApprovalStatus::Pending && is_over {
+                    unfolding.close(found, ApprovalStatus::Timeout, None, context.actor);
                 }
             }
             ApprovalCommand::Cancel { approval, reason } => {
@@ -89,6 +109,59 @@ impl Workspace {
 }
 
 impl Unfolding<'_> {
+    /// What an agent made is inert until somebody has said yes.
+    pub(crate) fn hold(&mut self, held: Held, reason: String, crew: Option<&CrewId>) {
+        let agent_id = match self.context.actor {
+            Actor::Agent(agent) => Some(agent.clone()),
+            _ => None,
+        };
+        let mission_id = match &held {
+            Held::Mission { mission_id } => Some(mission_id.clone()),
+            Held::Crew { .. } | Held::Agent { .. } => None,
+        };
+        self.request_approval(ApprovalRequested {
+            kind: ApprovalKind::AutonomyGate,
+            reason: reason.into(),
+            crew_id: crew.cloned(),
+            requested_by: agent_id.as_ref().map_or("orchestrator", |agent| agent.as_str()).into(),
+            agent_id,
+            mission_id,
+            task_id: None,
+            payload: json!({ "target": held.word(), "target_id": held.id() }).into(),
+            timeout_at: Some(Time(self.context.now.0.saturating_add(HOLD_MS))),
+            held: Some(held),
+        });
+    }
+
+    /// Somebody has said yes. What is gone meanwhile, or was freed by hand, stays as it is.
+    fn release(&mut self, held: &Held) {
+        match held {
+            // The question itself holds it.
+            Held::Mission { .. } => {}
+            Held::Crew { crew_id, autonomy, behavior } => {
+                let crew = self.state.roster.live_crew(crew_id.as_str());
+                if crew.is_some_and(|crew| crew.policy.autonomy == Autonomy::Strict) {
+                    let changed = PolicyChanged { autonomy: *autonomy, behavior: *behavior, reason: None };
+                    self.add(policy_changed(crew_id, changed, self.context.actor));
+                }
+            }
+            Held::Agent { agent_id } => {
+                let agent = self.state.roster.live_agent(agent_id.as_str());
+                if agent.is_some_and(|agent| agent.status == AgentStatus::PendingReview) {
+                    self.move_agent(agent_id, AgentStatus::Idle);
+                }
+            }
+        }
+    }
+
+    /// What was held is gone: nobody has to decide about it.
+    pub(crate) fn withdraw_hold(&mut self, id: &str) {
+        let asked = self.state.approvals.hold_on(id).cloned();
+        if let Some(asked) = asked.filter(|asked| asked.status == ApprovalStatus::Pending) {
+            self.close(&asked, ApprovalStatus::Cancelled, None, &Actor::Orchestrator);
+        }
+    }
+
     /// Somebody is asked about each result that is held.
     pub(crate) fn request_missing_approvals(&mut self, mission: &MissionId) {
         let Some(found) = self.state.missions.get(mission).cloned() else { return };
@@ -114,6 +187,7 @@ impl Unfolding<'_> {
             requested_by: task.assigned_agent_id.as_ref().map_or("engine", |id| id.as_str()).into(),
             payload: json!({ "target": "mission_task", "target_id": task.id }).into(),
             timeout_at: Some(Time(mission.entered_at.0.saturating_add(MISSION_MS_MAX))),
+            held: None,
         };
         self.request_approval(request);
     }
@@ -143,7 +217,8 @@ impl Unfolding<'_> {
             task.is_some_and(|task| task.status == TaskStatus::AwaitingApproval)
         };
         let own = self.state.pending_approvals(mission);
-        let idle = own.filter(|found| found.request.task_id.as_ref().is_some_and(|task| !held(task)));
+        let is_gone = !self.state.missions.contains_key(mission);
+        let idle = own.filter(|found| found.request.task_id.as_ref().map_or(is_gone, |task| !held(task)));
         let idle: Vec<Approval> = idle.map(|found| (**found).clone()).collect();
         let timed_out = self.state.missions.get(mission).is_some_and(|found| {
             found.status == Status::Failed

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::words;
 use crate::event::events;
+use crate::roster::{Autonomy, BehaviorMode};
 use crate::{AgentId, ApprovalId, CrewId, Entry, Json, MissionId, Offset, TaskId, Text, Time, UserId};
 
 words! {
@@ -71,6 +72,57 @@ pub struct ApprovalRequested {
     pub payload: Json,
     /// When it lapses.
     pub timeout_at: Option<Time>,
+    /// What is inert until somebody has said yes.
+    #[serde(default)]
+    pub held: Option<Held>,
+}
+
+/// What an agent made, and its crew's policy holds (`periphery.md` 7). A yes releases it; whatever else
+/// becomes of the question leaves it inert.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// A mission, which may not start.
+    Mission {
+        /// Which.
+        mission_id: MissionId,
+    },
+    /// A crew, which is pinned to `strict`.
+    Crew {
+        /// Which.
+        crew_id: CrewId,
+        /// What it is to be then.
+        autonomy: Autonomy,
+        /// What it is to be then.
+        behavior: BehaviorMode,
+    },
+    /// An agent, which is `PENDING_REVIEW`.
+    Agent {
+        /// Which.
+        agent_id: AgentId,
+    },
+}
+
+impl Held {
+    /// The id of what is held.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Mission { mission_id } => mission_id.as_str(),
+            Self::Crew { crew_id, .. } => crew_id.as_str(),
+            Self::Agent { agent_id } => agent_id.as_str(),
+        }
+    }
+
+    /// What it is.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Mission { .. } => "mission",
+            Self::Crew { .. } => "crew",
+            Self::Agent { .. } => "agent",
+        }
+    }
 }
 
 /// It is decided.
@@ -102,6 +154,11 @@ pub enum ApprovalCommand {
         approval: ApprovalId,
         /// Why.
         reason: Option<Text>,
+    },
+    /// Nobody decided in time (the engine's).
+    Lapse {
+        /// Which.
+        approval: ApprovalId,
     },
 }
 
@@ -137,6 +194,11 @@ pub struct Approvals {
     pub by_birth: OrdMap<Offset, ApprovalId>,
     /// Those nobody has decided, by mission.
     pub pending_of: OrdSet<(MissionId, ApprovalId)>,
+    /// Those nobody has decided and that lapse by themselves, by when. A held result is the mission's: its
+    /// deadline is that of the question too.
+    pub lapsing: OrdSet<(Time, ApprovalId)>,
+    /// The question about what is or was held, by its id.
+    pub holds: OrdMap<Text, ApprovalId>,
 }
 
 impl Approvals {
@@ -146,6 +208,10 @@ impl Approvals {
             ApprovalEvent::ApprovalRequested(request) => {
                 if let Some(mission) = &request.mission_id {
                     self.pending_of.insert((mission.clone(), id.clone()));
+                }
+                self.lapsing.extend(lapse_of(&id, request));
+                if let Some(held) = &request.held {
+                    self.holds.insert(held.id().into(), id.clone());
                 }
                 let approval = Approval {
                     id: id.clone(),
@@ -168,10 +234,21 @@ impl Approvals {
                 approval.changed = entry.offset;
                 approval.decided_by.clone_from(&decided.by);
                 approval.comment.clone_from(&decided.comment);
+                lapse_of(&id, &approval.request).iter().for_each(|lapse| drop(self.lapsing.remove(lapse)));
                 if let Some(mission) = &approval.request.mission_id {
                     self.pending_of.remove(&(mission.clone(), id));
                 }
             }
         }
     }
+
+    /// The question about something that a policy holds, or held.
+    #[must_use]
+    pub fn hold_on(&self, id: &str) -> Option<&Arc<Approval>> {
+        self.all.get(self.holds.get(id)?)
+    }
+}
+
+fn lapse_of(id: &ApprovalId, request: &ApprovalRequested) -> Option<(Time, ApprovalId)> {
+    request.timeout_at.filter(|_| request.task_id.is_none()).map(|at| (at, id.clone()))
 }

@@ -23,7 +23,11 @@ impl Workspace {
         match command {
             MissionCommand::Create { crew, draft } => self.create_mission(crew, draft, context),
             MissionCommand::Update { crew, mission, patch } => {
-                let drafts = update(self.mission(crew, mission)?, patch, context.actor)?;
+                let found = self.mission(crew, mission)?;
+                let drafts = update(found, patch, context.actor)?;
+                if patch.status.as_deref() == Some(Status::InProgress.as_str()) {
+                    self.refuse_held(found)?;
+                }
                 Ok(follows(mission, drafts))
             }
             MissionCommand::Delete { crew, mission } => {

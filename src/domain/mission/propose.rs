@@ -3,12 +3,10 @@
 use serde_json::json;
 
 use super::{Mission, MissionCreated, MissionUpdated, Proposal, Status};
-use crate::approval::{ApprovalKind, ApprovalRequested, ApprovalStatus};
+use crate::approval::{ApprovalStatus, Held};
+use crate::roster::{Autonomy, Ruling, Wished};
 use crate::unfolding::Unfolding;
-use crate::{Actor, Context, Draft, Face, MissionId, Rejection, Severity, Text, Time, Workspace};
-
-/// How long a held mission may be decided about (`missions.md` 4): seven days.
-const HOLD_MS: u64 = 7 * 24 * 60 * 60 * 1_000;
+use crate::{Actor, Context, Draft, Face, MissionId, Rejection, Severity, Workspace};
 
 impl Workspace {
     /// One batch: the mission, its tasks with their dependencies resolved, and the hold if there is one.
@@ -51,37 +49,44 @@ impl Workspace {
             .map_err(|why| Rejection::invalid("mission.plan_invalid", why))?;
         let autonomy =
             self.roster.crews.get(&proposal.crew).map(|crew| crew.policy.autonomy).unwrap_or_default();
-        if autonomy.holds_missions() {
-            unfolding.hold(&id, proposal, lead.id.clone());
+        let ruling = autonomy.ruling(Wished::Mission);
+        if ruling == Ruling::Held {
+            let reason = "The crew's policy holds missions of agents until a person approves them".to_owned();
+            unfolding.hold(Held::Mission { mission_id: id.clone() }, reason, Some(&proposal.crew));
         }
-        let face = audit_face(&id, title, proposal, autonomy.decision(), context.actor);
+        let face = audit_face(&id, title, proposal, (ruling, autonomy), context.actor);
         unfolding.add(Draft::shown(id.as_str(), face));
         Ok(unfolding.finish())
     }
 
     fn refuse_over_the_limit(&self, proposal: &Proposal) -> Result<(), Rejection> {
-        let refused = |setting: &'static str| {
-            Rejection::forbidden_because(setting, "Mission creation refused by instance limit")
+        let refused = |setting: &'static str, limit: usize, reason: String| {
+            Rejection::forbidden_because(setting, "Mission creation refused by instance limit").telling(
+                json!({
+                    "reason": reason, "crew_id": proposal.crew, "setting": setting, "limit": limit,
+                }),
+            )
         };
-        if proposal.tasks.len() > proposal.tasks_max {
-            return Err(refused("mission.max_tasks"));
+        let (tasks, most) = (proposal.tasks.len(), proposal.tasks_max);
+        if tasks > most {
+            let reason = format!("{tasks} tasks, at most {most} are allowed");
+            return Err(refused("mission.max_tasks", most, reason));
         }
         let by_agents = self.missions_of(&proposal.crew).filter_map(|id| self.missions.get(id));
         let active = by_agents.filter(|found| found.by_agent && !found.status.is_terminal()).count();
         if active >= proposal.active_max {
-            return Err(refused("mission.max_active_per_crew"));
+            let reason = format!("the crew has {active} active missions of agents already");
+            return Err(refused("mission.max_active_per_crew", proposal.active_max, reason));
         }
         Ok(())
     }
 
     /// A mission that its crew's policy holds may not start before somebody has said yes.
     pub(super) fn refuse_held(&self, mission: &Mission) -> Result<(), Rejection> {
-        let questions = self.approvals.all.values().filter(|_| mission.by_agent);
-        let mut holds = questions.filter(|found| {
-            found.request.kind == ApprovalKind::AutonomyGate
-                && found.request.mission_id.as_ref() == Some(&mission.id)
-        });
-        if mission.status == Status::Planning && holds.any(|hold| hold.status != ApprovalStatus::Approved) {
+        let hold = self.approvals.hold_on(mission.id.as_str());
+        if mission.status == Status::Planning
+            && hold.is_some_and(|hold| hold.status != ApprovalStatus::Approved)
+        {
             let detail = "Mission start rejected by policy";
             return Err(Rejection::forbidden_because("mission.held", detail));
         }
@@ -96,31 +101,19 @@ impl Unfolding<'_> {
         let face = mission.updated_face(&updated, self.context.actor);
         self.add(Draft::public(id.as_str(), updated, face));
     }
-
-    fn hold(&mut self, id: &MissionId, proposal: &Proposal, lead: crate::AgentId) {
-        let actor = match self.context.actor {
-            Actor::Agent(agent) => Text::from(agent.as_str()),
-            _ => lead.as_str().into(),
-        };
-        self.request_approval(ApprovalRequested {
-            kind: ApprovalKind::AutonomyGate,
-            reason: "The crew's policy holds missions of agents until a person approves them".into(),
-            crew_id: Some(proposal.crew.clone()),
-            agent_id: Some(lead),
-            mission_id: Some(id.clone()),
-            task_id: None,
-            requested_by: actor,
-            payload: json!({ "target": "mission", "target_id": id }).into(),
-            timeout_at: Some(Time(self.context.now.0.saturating_add(HOLD_MS))),
-        });
-    }
 }
 
-fn audit_face(id: &MissionId, title: &str, proposal: &Proposal, decision: &str, actor: &Actor) -> Face {
+fn audit_face(
+    id: &MissionId,
+    title: &str,
+    proposal: &Proposal,
+    (ruling, autonomy): (Ruling, Autonomy),
+    actor: &Actor,
+) -> Face {
     let metadata = json!({
-        "decision": decision, "policy_action": "mission_create", "policy_crew_id": proposal.crew,
+        "decision": ruling, "autonomy_level": autonomy, "policy_action": "mission_create", "policy_crew_id": proposal.crew,
         "title": title, "crew_id": proposal.crew, "task_count": proposal.tasks.len(),
-        "pending_review": decision == "inbox_approve",
+        "pending_review": ruling == Ruling::Held,
     });
     let payload = json!({
         "action": "mission.created", "entity_type": "MISSION", "entity_id": id, "metadata": metadata,

@@ -28,6 +28,7 @@ impl Unfolding<'_> {
             }
         }
         self.withdraw_idle_approvals(mission);
+        self.withdraw_idle_escalations(mission);
         self.request_missing_approvals(mission);
     }
 
@@ -39,7 +40,7 @@ impl Unfolding<'_> {
             Purpose::Task => mission.status == Status::InProgress && works_on(mission, assignment).is_some(),
             Purpose::Planning => mission.status == Status::InProgress,
             Purpose::Review => mission.status == Status::Review,
-            Purpose::Delegation => !mission.status.is_terminal(),
+            Purpose::Delegation | Purpose::Query => !mission.status.is_terminal(),
             Purpose::Chat => true,
         }
     }

@@ -116,6 +116,20 @@ pub enum RosterCommand {
         /// What its policy is to be.
         draft: super::PolicyDraft,
     },
+    /// An agent wishes for a crew (`platform.md` 8.3).
+    ProposeCrew {
+        /// The crew whose policy rules.
+        by: Option<CrewId>,
+        /// What the new one is to be.
+        patch: CrewPatch,
+    },
+    /// An agent wishes for an agent (`platform.md` 8.3).
+    ProposeAgent {
+        /// The crew that it is to join.
+        crew: CrewId,
+        /// What it is to be.
+        patch: AgentPatch,
+    },
     /// `DELETE /crew-connections/{id}`
     Disconnect {
         /// Which.

@@ -45,6 +45,7 @@ impl Workspace {
                 let mut unfolding = Unfolding::of(self, context);
                 unfolding.stop_crew_work(&crew.id);
                 unfolding.add(Draft::public(crew.id.as_str(), deleted, face));
+                unfolding.withdraw_hold(crew.id.as_str());
                 Ok(unfolding.finish())
             }
             RosterCommand::CreateAgent(patch) => self.create_agent(patch, context),
@@ -71,6 +72,8 @@ impl Workspace {
             RosterCommand::RemoveCrewMember { crew, member } => {
                 self.remove_crew_member(crew, member, context.actor)
             }
+            RosterCommand::ProposeCrew { by, patch } => self.propose_crew(by.as_ref(), patch, context),
+            RosterCommand::ProposeAgent { crew, patch } => self.propose_agent(crew, patch, context),
             RosterCommand::Connect(draft) => self.connect(draft, context),
             RosterCommand::SetPolicy { crew, draft } => self.set_policy(crew, draft, context.actor),
             RosterCommand::Disconnect { connection } => self.disconnect(connection, context.actor),
@@ -83,6 +86,7 @@ impl Workspace {
                 let mut unfolding = Unfolding::of(self, context);
                 unfolding.add(Draft::public(agent.id.as_str(), deleted, face));
                 unfolding.stop_agent_work(&agent.id, "the agent was deleted");
+                unfolding.withdraw_hold(agent.id.as_str());
                 Ok(unfolding.finish())
             }
         }
@@ -167,7 +171,11 @@ impl Workspace {
         Ok(())
     }
 
-    fn create_crew(&self, patch: &CrewPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
+    pub(super) fn create_crew(
+        &self,
+        patch: &CrewPatch,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
         // What only an update may set is no part of a create (platform.md 6.6).
         let patch = CrewPatch {
             avatar_style: None,
@@ -201,7 +209,11 @@ impl Workspace {
         }
     }
 
-    fn create_agent(&self, patch: &AgentPatch, context: &Context<'_>) -> Result<Vec<Draft>, Rejection> {
+    pub(super) fn create_agent(
+        &self,
+        patch: &AgentPatch,
+        context: &Context<'_>,
+    ) -> Result<Vec<Draft>, Rejection> {
         let crew = patch.crew_id.clone().flatten().map(CrewId::from);
         self.roster.require_in(context.actor, crew.as_ref(), Permission::Create)?;
         let patch = AgentPatch { slug: Some(self.agent_slug(patch)), ..patch.clone() };
@@ -299,6 +311,8 @@ fn needs(command: &RosterCommand) -> Permission {
         | RosterCommand::ChangeRole { .. }
         | RosterCommand::AddCrewMember { .. }
         | RosterCommand::SetPolicy { .. }
+        | RosterCommand::ProposeCrew { .. }
+        | RosterCommand::ProposeAgent { .. }
         | RosterCommand::Connect(_) => Permission::Create,
         RosterCommand::Open { .. }
         | RosterCommand::AddMember { .. }
@@ -311,9 +325,9 @@ fn needs(command: &RosterCommand) -> Permission {
     }
 }
 
-/// Nothing new where it is stopped already.
+/// Nothing new where it is stopped already, or may not begin before somebody has said yes.
 fn stop(agent: &Agent, actor: &Actor) -> Vec<Draft> {
-    if agent.status == AgentStatus::Stopped {
+    if matches!(agent.status, AgentStatus::Stopped | AgentStatus::PendingReview) {
         return vec![];
     }
     vec![agent_moved(agent, AgentStatus::Stopped, actor)]

@@ -10,6 +10,7 @@ mod decide;
 mod event;
 mod facts;
 mod policy;
+mod propose;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
@@ -27,7 +28,8 @@ pub use event::{
     MemberRemoved, MemberRoleChanged, PolicyChanged, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
 };
 
-pub use policy::{Autonomy, BehaviorMode, Policy, PolicyDraft};
+pub(crate) use policy::policy_changed;
+pub use policy::{Autonomy, BehaviorMode, Policy, PolicyDraft, Ruling, Wished};
 
 use crate::entry::words;
 use crate::index::under;

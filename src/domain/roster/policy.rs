@@ -23,21 +23,49 @@ words! {
     }
 }
 
-impl Autonomy {
-    /// Whether missions that agents propose wait for a person.
-    #[must_use]
-    pub fn holds_missions(self) -> bool {
-        self == Self::Strict
+words! {
+    /// What an agent wishes for and its crew's policy rules on (`periphery.md` 7). Other actions of that
+    /// table belong to what Taffrail does not have.
+    Wished {
+        /// A mission.
+        #[default]
+        Mission = "mission_create",
+        /// A crew.
+        Crew = "crew_create",
+        /// An agent.
+        Agent = "agent_create",
     }
+}
 
-    /// What is decided about a mission that an agent proposes (`periphery.md` 7, `mission_create`).
+words! {
+    /// What becomes of it (`periphery.md` 7).
+    Ruling {
+        /// Made, but inert until a person has said yes (`IA`).
+        #[default]
+        Held = "inbox_approve",
+        /// Made, and people are told (`LI`).
+        Told = "auto_log_inbox",
+        /// Made, as routine (`LJ`).
+        Routine = "auto_log_journal",
+        /// Made, by the agent's own right (`AJ`).
+        Autonomous = "auto_journal",
+        /// Not made (`RJ`).
+        Refused = "reject",
+    }
+}
+
+impl Autonomy {
+    /// The table of `periphery.md` 7.
     #[must_use]
-    pub fn decision(self) -> &'static str {
-        match self {
-            Self::Strict => "inbox_approve",
-            Self::Guided => "auto_log_inbox",
-            Self::Trusted => "auto_log_journal",
-            Self::Full => "auto_journal",
+    pub fn ruling(self, wished: Wished) -> Ruling {
+        match (wished, self) {
+            (Wished::Mission, Self::Strict) => Ruling::Held,
+            (Wished::Mission, Self::Guided) => Ruling::Told,
+            (Wished::Mission, Self::Trusted) => Ruling::Routine,
+            (Wished::Mission, Self::Full) => Ruling::Autonomous,
+            (Wished::Crew | Wished::Agent, Self::Strict) => Ruling::Refused,
+            (Wished::Crew | Wished::Agent, Self::Guided | Self::Trusted) => Ruling::Held,
+            (Wished::Crew | Wished::Agent, Self::Full) => Ruling::Told,
         }
     }
 }
@@ -113,15 +141,21 @@ impl Workspace {
             return Err(Rejection::invalid("policy.reason_required", detail));
         }
         let changed = PolicyChanged { autonomy, behavior, reason: reason.map(Into::into) };
-        let payload = json!({
-            "crew_id": crew.id, "autonomy_level": autonomy, "behavior_mode": behavior, "reason": reason,
-        });
-        let face = Face {
-            severity: Severity::Notice,
-            crew_id: Some(crew.id.clone()),
-            payload: payload.into(),
-            ..Face::new("policy.changed", actor, "policy changed", autonomy.as_str())
-        };
-        Ok(vec![Draft::public(crew.id.as_str(), changed, face)])
+        Ok(vec![policy_changed(&crew.id, changed, actor)])
     }
+}
+
+/// A crew's agents may do more, or less, from now on.
+pub(crate) fn policy_changed(crew: &CrewId, changed: PolicyChanged, actor: &Actor) -> Draft {
+    let payload = json!({
+        "crew_id": crew, "autonomy_level": changed.autonomy, "behavior_mode": changed.behavior,
+        "reason": changed.reason,
+    });
+    let face = Face {
+        severity: Severity::Notice,
+        crew_id: Some(crew.clone()),
+        payload: payload.into(),
+        ..Face::new("policy.changed", actor, "policy changed", changed.autonomy.as_str())
+    };
+    Draft::public(crew.as_str(), changed, face)
 }

@@ -18,6 +18,8 @@ words! {
         Review = "REVIEW",
         /// An agent hands work to another one (`platform.md` 8.3).
         Delegation = "DELEGATION",
+        /// An agent asks another one, and waits for the answer (`platform.md` 8.3).
+        Query = "QUERY",
         /// A person talks to an agent (`journal.md` 9.2).
         Chat = "CHAT",
     }

@@ -64,7 +64,11 @@ impl Unfolding<'_> {
             trace_id: Some(run_id.as_str().into()),
             ..self.state.claimed_face(&assignment, &claim.worker)
         };
-        self.add(Draft::public(assignment.id.as_str(), claimed, face));
+        // Of a question the public sees that it was asked and answered.
+        self.add(match facts.purpose {
+            Purpose::Query => Draft::internal(assignment.id.as_str(), claimed),
+            _ => Draft::public(assignment.id.as_str(), claimed, face),
+        });
         let trigger = if facts.purpose == Purpose::Chat { "USER" } else { "ASSIGNMENT" };
         let run = RunFacts {
             agent_id: facts.assigned_to.clone(),

@@ -67,6 +67,11 @@ pub enum WorkCommand {
     },
     /// An agent hands work to another one (`platform.md` 8.3).
     Delegate(Box<Delegation>),
+    /// Nobody waits for the answer to a question any more.
+    Withdraw {
+        /// Which.
+        assignment: AssignmentId,
+    },
     /// A run without an assignment begins (`platform.md` 8.3).
     BeginRun(Box<NewRun>),
     /// A run without an assignment ends.
@@ -255,6 +260,8 @@ pub struct Delegation {
     pub mission: Option<MissionId>,
     /// Who asks, if not the LEAD.
     pub actor: Option<AgentId>,
+    /// Whether it is a question, whose answer somebody waits for.
+    pub is_question: bool,
 }
 
 /// A run that begins without an assignment.

@@ -47,6 +47,12 @@ impl Workspace {
                 unfolding.hand_back(assignment);
             }
             WorkCommand::Delegate(delegation) => unfolding.delegate(delegation)?,
+            WorkCommand::Withdraw { assignment } => {
+                let found = self.work.assignments.get(assignment).ok_or_else(assignment_not_found)?;
+                if found.status.is_live() && found.facts.purpose == Purpose::Query {
+                    unfolding.cancel_assignment(assignment, "nobody waits for the answer any more");
+                }
+            }
             WorkCommand::BeginRun(new) => unfolding.begin_run(new)?,
             WorkCommand::EndRun { run, status, exit_code, error_message, metadata } => {
                 let end = RunEnd {
@@ -103,7 +109,7 @@ impl Unfolding<'_> {
         if let Some(run) = &assignment.run_id {
             self.end_run(run, end);
         }
-        let face = self.state.ended_face(&assignment, &ended);
+        let face = self.state.ended_face(&assignment, &ended, self.context.now);
         self.add(Draft::public(id.as_str(), ended, face));
         assignment.facts.crew_id.iter().for_each(|crew| self.fill_places(crew));
     }

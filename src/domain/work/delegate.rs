@@ -20,7 +20,7 @@ impl Unfolding<'_> {
             return Err(Rejection::conflict("assignment.pending_review", "target agent is pending review"));
         }
         let facts = AssignmentFacts {
-            purpose: Purpose::Delegation,
+            purpose: wish.purpose(),
             chat_id: wish.chat.clone(),
             crew_id: Some(crew),
             mission_id: wish.mission.clone(),
@@ -38,6 +38,9 @@ impl Unfolding<'_> {
     pub(super) fn begin_run(&mut self, new: &NewRun) -> Result<(), Rejection> {
         let agent = self.state.roster.live_agent(new.agent.as_str()).cloned();
         let agent = agent.ok_or_else(|| Rejection::not_found("agent.not_found", "agent not found"))?;
+        if agent.status == AgentStatus::PendingReview {
+            return Err(Rejection::conflict("agent.pending_review", "agent is pending review"));
+        }
         let id = new.id.clone().unwrap_or_else(|| RunId::from(self.context.mint.cuid()));
         if self.state.work.runs.contains_key(&id) {
             return Ok(()); // Begun before: a repeat.
@@ -58,11 +61,20 @@ impl Unfolding<'_> {
 
     /// The first end counts; another one changes nothing (ruling R14).
     pub(super) fn end_run_alone(&mut self, id: &RunId, end: RunEnd) -> Result<(), Rejection> {
-        if !self.state.work.runs.contains_key(id) {
-            return Err(Rejection::not_found("run.not_found", "run not found"));
+        let run = self.state.work.runs.get(id);
+        let run = run.ok_or_else(|| Rejection::not_found("run.not_found", "run not found"))?;
+        if run.end.is_none() && run.facts.assignment_id.is_some() {
+            let detail = "the run works an assignment and ends with its report";
+            return Err(Rejection::conflict("run.of_assignment", detail));
         }
         self.end_run(id, end);
         Ok(())
+    }
+}
+
+impl Delegation {
+    fn purpose(&self) -> Purpose {
+        if self.is_question { Purpose::Query } else { Purpose::Delegation }
     }
 }
 

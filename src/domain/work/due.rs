@@ -3,8 +3,10 @@
 
 use super::dispatch::Fitness;
 use super::{Purpose, WorkCommand};
+use crate::approval::ApprovalCommand;
+use crate::escalation::EscalationCommand;
 use crate::mission::{Mission, Status, TaskStatus};
-use crate::{AgentId, Offset, TaskId, Time, Workspace};
+use crate::{AgentId, Command, Offset, TaskId, Time, Workspace};
 
 /// How long a mission may be `IN_PROGRESS` (`missions.md` 9.10): two hours.
 pub const MISSION_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
@@ -29,6 +31,20 @@ impl Due {
 }
 
 impl Workspace {
+    /// Questions whose time is over, each with the name of its request.
+    #[must_use]
+    pub fn lapsed(&self, now: Time) -> Vec<(String, Command)> {
+        let approvals = self.approvals.lapsing.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| {
+            let command = ApprovalCommand::Lapse { approval: id.clone() };
+            (format!("approval:{id}"), command.into())
+        });
+        let escalations = self.escalations.open.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| {
+            let command = EscalationCommand::Expire { escalation: id.clone() };
+            (format!("escalation:{id}"), command.into())
+        });
+        approvals.chain(escalations).collect()
+    }
+
     /// What is due for a mission. An agent without a worker is given nothing: people may work its tasks.
     #[must_use]
     pub fn due(&self, mission: &Mission, now: Time, has_worker: &dyn Fn(&AgentId) -> bool) -> Due {

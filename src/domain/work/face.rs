@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Assignment, AssignmentEnded, AssignmentStatus, Note, Run, RunEnd, RunStatus, Usage};
-use crate::{Actor, ActorType, AgentId, Face, Json, Severity, Text, Workspace};
+use super::{Assignment, AssignmentEnded, AssignmentStatus, Note, Purpose, Run, RunEnd, RunStatus, Usage};
+use crate::{Actor, ActorType, AgentId, Face, Json, Severity, Text, Time, Workspace};
 
 /// Fields that are there only when they say something.
 pub(super) fn without_nulls(mut value: Value) -> Json {
@@ -34,6 +34,13 @@ impl Workspace {
 
     pub(super) fn created_face(&self, assignment: &Assignment) -> Face {
         let facts = &assignment.facts;
+        if facts.purpose == Purpose::Query {
+            let payload = json!({
+                "message_type": "question", "question": facts.prompt.as_ref().unwrap_or(&facts.task),
+                "target_id": facts.assigned_to, "state": "running",
+            });
+            return self.conversation_face(assignment, payload, "asked");
+        }
         let by_agent = facts.assigned_by.is_some();
         let payload = json!({
             "assignment_id": assignment.id, "chat_id": facts.chat_id, "purpose": facts.purpose,
@@ -57,7 +64,10 @@ impl Workspace {
         Face { payload: without_nulls(payload), ..face }
     }
 
-    pub(super) fn ended_face(&self, assignment: &Assignment, ended: &AssignmentEnded) -> Face {
+    pub(super) fn ended_face(&self, assignment: &Assignment, ended: &AssignmentEnded, now: Time) -> Face {
+        if assignment.facts.purpose == Purpose::Query {
+            return self.answer_face(assignment, ended, now);
+        }
         let (entry_type, severity, word) = match ended.status {
             AssignmentStatus::Completed => ("assignment.completed", Severity::Info, "completed"),
             AssignmentStatus::Cancelled => ("assignment.cancelled", Severity::Notice, "cancelled"),
@@ -74,6 +84,34 @@ impl Workspace {
             severity,
             payload: without_nulls(payload),
             ..self.assignment_face(assignment, entry_type, word)
+        }
+    }
+
+    /// What agents say to each other (`journal.md` 2.4).
+    fn conversation_face(&self, assignment: &Assignment, mut payload: Value, word: &str) -> Face {
+        let facts = &assignment.facts;
+        payload["from_slug"] = json!(facts.assigned_by.as_ref().and_then(|by| self.slug_of(by)));
+        payload["target_slug"] = json!(self.slug_of(&facts.assigned_to));
+        payload["thread_id"] = json!(assignment.id);
+        Face {
+            actor_type: ActorType::Agent,
+            payload: without_nulls(payload),
+            refs: json!({ "peer_conversation_id": assignment.id, "chat_id": facts.chat_id }).into(),
+            ..self.assignment_face(assignment, "peer.conversation", word)
+        }
+    }
+
+    fn answer_face(&self, assignment: &Assignment, ended: &AssignmentEnded, now: Time) -> Face {
+        let failed = ended.status != AssignmentStatus::Completed;
+        let payload = json!({
+            "message_type": "answer", "response": ended.result_summary, "error": ended.error_message,
+            "state": ended.status.as_str().to_lowercase(),
+            "duration_ms": now.0.saturating_sub(assignment.created_at.0),
+        });
+        Face {
+            severity: if failed { Severity::Error } else { Severity::Info },
+            actor_id: Some(assignment.facts.assigned_to.as_str().into()),
+            ..self.conversation_face(assignment, payload, "answered")
         }
     }
 

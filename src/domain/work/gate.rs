@@ -2,6 +2,9 @@
 
 use serde::Deserialize;
 
+use crate::entry::words;
+use crate::{CrewId, Workspace};
+
 /// Thresholds of a crew; 0 or absent is off.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -49,6 +52,32 @@ impl Gate {
             return Self::OpenNotifying;
         }
         Self::Open
+    }
+}
+
+words! {
+    /// What follows from how sure an agent says it is, before it is done (`platform.md` 8.3).
+    ConfidenceAction {
+        /// Nothing.
+        #[default]
+        None = "none",
+        /// People are told.
+        Notified = "notified",
+        /// People are told, and the result will wait for one of them.
+        Escalated = "escalated",
+    }
+}
+
+impl Workspace {
+    /// What a crew's thresholds say of a confidence.
+    #[must_use]
+    pub fn confidence_action(&self, crew: &CrewId, confidence: f64) -> ConfidenceAction {
+        let config = self.roster.crews.get(crew).and_then(|crew| crew.facts.escalation_config.as_deref());
+        match Gate::of(config, Some(confidence), false) {
+            Gate::Open => ConfidenceAction::None,
+            Gate::OpenNotifying => ConfidenceAction::Notified,
+            Gate::Closed => ConfidenceAction::Escalated,
+        }
     }
 }
 

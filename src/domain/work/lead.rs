@@ -25,7 +25,7 @@ impl Workspace {
         let is_due = match purpose {
             Purpose::Planning => mission.status == Status::InProgress && mission.tasks.is_empty(),
             Purpose::Review => mission.status == Status::Review,
-            Purpose::Task | Purpose::Delegation | Purpose::Chat => false,
+            Purpose::Task | Purpose::Delegation | Purpose::Query | Purpose::Chat => false,
         };
         let lead = self.roster.live_agent(mission.lead_agent_id.as_str()).filter(|_| is_due)?;
         let is_active = lead.facts.lead_mode.as_deref() != Some("passive");

@@ -38,6 +38,7 @@ pub use event::{
     AssignmentClaimed, AssignmentCreated, AssignmentEnded, AssignmentReportedLate, AssignmentUnqueued,
     RunEnded, RunStarted, WorkEvent,
 };
+pub use gate::ConfidenceAction;
 
 use crate::index::under;
 use crate::{AgentId, AssignmentId, CrewId, MissionId, Offset, RunId};

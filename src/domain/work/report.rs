@@ -71,7 +71,7 @@ impl Unfolding<'_> {
             (Purpose::Task, Some(task)) => self.task_reported(mission, &task, report),
             (Purpose::Planning, _) => self.planned(mission, report),
             (Purpose::Review, _) => self.reviewed(mission, report),
-            (Purpose::Task | Purpose::Delegation | Purpose::Chat, _) => {}
+            (Purpose::Task | Purpose::Delegation | Purpose::Query | Purpose::Chat, _) => {}
         }
     }
 

@@ -8,14 +8,17 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use taffrail_domain::mission::MissionEvent;
 use taffrail_domain::work::{Assignment, AssignmentStatus, Delegation, WorkCommand};
-use taffrail_domain::{AssignmentId, ChatId, MissionId, Rejection};
+use taffrail_domain::{Actor, AssignmentId, Event, MissionId, Rejection};
+use taffrail_projections::WorkspaceWorld;
 
 use super::insider::{Inside, Insider};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
 use crate::http::time::Seconds;
+use crate::writer::{Wish, Writer};
 
 /// How long an agent waits for another one's answer.
 const QUERY_PATIENCE: Duration = Duration::from_secs(10 * 60);
@@ -39,34 +42,35 @@ pub(super) struct DelegationDraft {
 }
 
 /// The same wish as `POST assignments` and `POST queries` say it.
-async fn hand_over(
+fn delegation(
     inside: &Inside,
     draft: &DelegationDraft,
-    task: Option<&str>,
-    missing: &'static str,
-) -> Result<AssignmentId, Problem> {
+    (said, missing): (Option<&str>, &'static str),
+) -> Result<(Delegation, Actor), Problem> {
     let text = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-    let parts = text(draft.target_slug.as_deref()).zip(text(task)).zip(text(draft.chat_id.as_deref()));
+    let parts = text(draft.target_slug.as_deref()).zip(text(said)).zip(text(draft.chat_id.as_deref()));
     let ((target, task), chat) = parts.ok_or_else(|| Problem::invalid("assignment.incomplete", missing))?;
     let crew = inside.crew(draft.crew_id.as_deref())?;
+    let chat = inside.chat(&chat)?;
     let world = inside.world();
-    let chat = ChatId::from(chat);
     let mission = draft.mission_id.as_deref().or(Some(chat.as_str())).map(MissionId::from);
     let mission = mission.filter(|id| world.state.missions.contains_key(id));
-    if mission.is_none() && !world.state.chats.contains_key(&chat) {
-        return Err(Rejection::not_found("chat.not_found", "chat not found").into());
-    }
     let by_slug = draft.from_slug.as_deref().and_then(|slug| world.state.roster.agent_slugs.get(slug));
-    let named = draft.actor_agent_id.as_deref().or(by_slug.map(|id| id.as_str()));
-    let actor = inside.actor(named);
+    let actor = inside.actor(draft.actor_agent_id.as_deref().or(by_slug.map(|id| id.as_str())));
     let from = match &actor {
-        taffrail_domain::Actor::Agent(agent) => Some(agent.clone()),
+        Actor::Agent(agent) => Some(agent.clone()),
         _ => None,
     };
-    let delegation =
-        Delegation { target_slug: target.into(), task: task.into(), crew, chat, mission, actor: from };
-    let done = inside.execute(WorkCommand::Delegate(delegation.into()), actor).await?;
-    Ok(AssignmentId::from(&*first_entry(&done)?.subject))
+    let delegation = Delegation {
+        target_slug: target.into(),
+        task: task.into(),
+        crew,
+        chat,
+        mission,
+        actor: from,
+        is_question: false,
+    };
+    Ok((delegation, actor))
 }
 
 pub(super) async fn delegate(
@@ -76,8 +80,10 @@ pub(super) async fn delegate(
     let draft = sent.json_or("Invalid JSON")?;
     let inside = insider.inside(draft.workspace_id.as_deref())?;
     let missing = "target_slug, task, crew_id, workspace_id, chat_id required";
-    let id = hand_over(&inside, &draft, draft.task.as_deref(), missing).await?;
-    let body = json!({ "assignment_id": id, "status": AssignmentStatus::Pending });
+    let (delegation, actor) = delegation(&inside, &draft, (draft.task.as_deref(), missing))?;
+    let done = inside.execute(WorkCommand::Delegate(delegation.into()), actor).await?;
+    let id = &first_entry(&done)?.subject;
+    let body = json!({ "assignment_id": &**id, "status": AssignmentStatus::Pending });
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
@@ -85,8 +91,17 @@ pub(super) async fn show(insider: Insider, Path(id): Path<AssignmentId>) -> Resu
     let inside = insider.inside(None)?;
     let world = inside.world();
     let found = world.state.work.assignments.get(&id);
+    let found = found.filter(|found| is_reached(&inside, found));
     let found = found.ok_or_else(|| Rejection::not_found("assignment.not_found", "assignment not found"))?;
     Ok(Json(view(&inside, found)))
+}
+
+/// A bound token sees what its crew works, and what it has handed to another one.
+fn is_reached(inside: &Inside, found: &Assignment) -> bool {
+    let world = inside.world();
+    let by = found.facts.assigned_by.as_ref().and_then(|by| world.state.roster.agents.get(by));
+    inside.reaches(found.facts.crew_id.as_ref())
+        || inside.reaches(by.and_then(|by| by.facts.crew_id.as_ref()))
 }
 
 fn view(inside: &Inside, found: &Assignment) -> Value {
@@ -101,7 +116,7 @@ fn view(inside: &Inside, found: &Assignment) -> Value {
     })
 }
 
-/// A question to another agent: the answer is waited for.
+/// A question to another agent: the answer is waited for. Without a worker there would be none.
 pub(super) async fn query(
     insider: Insider,
     sent: Sent<Required<DelegationDraft>>,
@@ -112,30 +127,79 @@ pub(super) async fn query(
         return Err(Problem::invalid("query.too_deep", "depth must be at most 2"));
     }
     let missing = "target_slug, question, crew_id, workspace_id, chat_id required";
-    let id = hand_over(&inside, &draft, draft.question.as_deref(), missing).await?;
+    let (delegation, actor) = delegation(&inside, &draft, (draft.question.as_deref(), missing))?;
+    refuse_without_worker(&inside, &delegation)?;
+    let command = WorkCommand::Delegate(Delegation { is_question: true, ..delegation }.into());
+    let done = inside.execute(command, actor).await?;
+    let id = AssignmentId::from(&*first_entry(&done)?.subject);
+    let asker = Asker { writer: inside.writer.clone(), id: id.clone() };
     let mut published = inside.writer.watch();
     let ended = published
         .wait_for(|world| world.state.work.assignments.get(&id).is_none_or(|found| !found.status.is_live()));
-    let ended = tokio::select! {
-        ended = tokio::time::timeout(QUERY_PATIENCE, ended) => ended.ok().and_then(Result::ok).map(|world| std::sync::Arc::clone(&world)),
-        () = inside.app.closing() => None,
-    };
-    let Some(found) = ended.as_ref().and_then(|world| world.state.work.assignments.get(&id)) else {
+    tokio::select! {
+        // Whatever came of it, the world tells.
+        _ = tokio::time::timeout(QUERY_PATIENCE, ended) => {}
+        () = inside.app.closing() => {}
+    }
+    drop(asker);
+    Ok(replied(&inside, &draft, &id))
+}
+
+fn refuse_without_worker(inside: &Inside, delegation: &Delegation) -> Result<(), Problem> {
+    let world = inside.world();
+    let target = world.state.roster.agent_slugs.get(&delegation.target_slug);
+    let desk = inside.app.desk(inside.writer.log()).ok_or_else(Problem::internal)?;
+    if target.is_some_and(|target| !desk.has_worker(target)) {
+        return Err(Problem::unavailable("query.no_worker", "no worker is there for the target agent"));
+    }
+    Ok(())
+}
+
+/// What the other agent said, or why it has said nothing.
+fn replied(inside: &Inside, draft: &DelegationDraft, id: &AssignmentId) -> Response {
+    let world = inside.world();
+    let found = world.state.work.assignments.get(id).filter(|found| !found.status.is_live());
+    let Some(found) = found else {
         let body = json!({ "error": "the other agent has not answered", "query_id": id });
-        return Ok((StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response());
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response();
     };
     if found.status != AssignmentStatus::Completed {
         let why = found.error_message.as_deref().unwrap_or("the other agent failed");
         let body = json!({ "error": why, "query_id": id });
-        return Ok((StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response());
+        return (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response();
     }
     let response: String =
         found.result_summary.as_deref().unwrap_or_default().chars().take(RESPONSE_CHARS_MAX).collect();
-    let body = json!({
-        "query_id": id, "from": draft.from_slug, "target": draft.target_slug, "question": draft.question,
-        "response": response, "status": found.status,
-    });
-    Ok(Json(body).into_response())
+    let from = found.facts.assigned_by.as_ref().and_then(|by| world.state.roster.agents.get(by));
+    Json(json!({
+        "query_id": id, "from": from.map(|from| &from.facts.slug), "target": draft.target_slug,
+        "question": draft.question, "response": response, "status": found.status,
+    }))
+    .into_response()
+}
+
+/// Whoever waits for an answer. Once they are gone, nobody works on it any more.
+struct Asker {
+    writer: Writer<WorkspaceWorld>,
+    id: AssignmentId,
+}
+
+impl Drop for Asker {
+    fn drop(&mut self) {
+        let (writer, id) = (self.writer.clone(), self.id.clone());
+        let is_live =
+            writer.world().state.work.assignments.get(&id).is_some_and(|found| found.status.is_live());
+        if !is_live {
+            return;
+        }
+        tokio::spawn(async move {
+            let command = WorkCommand::Withdraw { assignment: id }.into();
+            let wish = Wish { command, actor: Actor::Orchestrator, request: None };
+            if let Err(error) = writer.execute(wish).await {
+                tracing::debug!(%error, "a question that nobody waits for could not be withdrawn");
+            }
+        });
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -161,11 +225,12 @@ pub(super) async fn report_confidence(
     let actor = inside.actor(Some(agent.as_str()));
     let command = WorkCommand::ReportConfidence { agent, confidence, reason };
     let done = inside.execute(command, actor).await?;
+    let mission = first_entry(&done)?.subject.as_ref().into();
+    let crew = done.world.state.missions.get::<MissionId>(&mission).map(|mission| mission.crew_id.clone());
+    let action = crew.map(|crew| done.world.state.confidence_action(&crew, confidence)).unwrap_or_default();
     let task = done.entries.first().and_then(|entry| match &entry.event {
-        Some(taffrail_domain::Event::Mission(taffrail_domain::mission::MissionEvent::TaskUpdated(
-            updated,
-        ))) => Some(updated.task_id.clone()),
+        Some(Event::Mission(MissionEvent::TaskUpdated(updated))) => Some(updated.task_id.clone()),
         _ => None,
     });
-    Ok(Json(json!({ "task_id": task, "confidence": confidence, "action": "none" })))
+    Ok(Json(json!({ "task_id": task, "confidence": confidence, "action": action })))
 }

@@ -4,9 +4,11 @@ use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use taffrail_domain::roster::{AgentPatch, Autonomy, CrewPatch, RosterCommand};
-use taffrail_domain::{AgentId, CrewId};
+use taffrail_domain::approval::ApprovalStatus;
+use taffrail_domain::roster::{AgentPatch, Autonomy, CrewPatch, RosterCommand, Ruling, Wished};
+use taffrail_domain::{Actor, AgentId, CrewId, Text, Workspace};
 
 use super::insider::{Inside, Insider};
 use crate::http::answer::first_entry;
@@ -29,63 +31,86 @@ pub(super) async fn list_crews(insider: Insider) -> Result<Json<Value>, Problem>
 /// A body that names its workspace beside what it asks for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wished {
+pub(super) struct WishDraft {
     workspace_id: Option<String>,
     crew_id: Option<String>,
+    actor_agent_id: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-pub(super) async fn create_crew(insider: Insider, sent: Sent<Required<Wished>>) -> Result<Response, Problem> {
-    let wished = sent.json_or("Invalid JSON")?;
-    let inside = insider.inside(wished.workspace_id.as_deref())?;
-    let own = wished.crew_id.as_deref();
-    let autonomy = gate(&inside, own, "crew_create")?;
-    let patch: CrewPatch = read(wished.rest)?;
-    let done = inside.execute(RosterCommand::CreateCrew(patch), inside.actor(None)).await?;
-    let id = CrewId::from(&*first_entry(&done)?.subject);
-    Ok(created(id.as_str(), autonomy))
+pub(super) async fn create_crew(
+    insider: Insider,
+    sent: Sent<Required<WishDraft>>,
+) -> Result<Response, Problem> {
+    let draft = sent.json_or("Invalid JSON")?;
+    let inside = insider.inside(draft.workspace_id.as_deref())?;
+    let actor = inside.actor(draft.actor_agent_id.as_deref());
+    let by = creator(&inside, draft.crew_id.as_deref(), &actor)?;
+    let autonomy = level(&inside.world().state, by.as_ref());
+    let patch: CrewPatch = read(draft.rest)?;
+    let done = inside.execute(RosterCommand::ProposeCrew { by, patch }, actor).await?;
+    let state = &done.world.state;
+    let crew = state.crew(&first_entry(&done)?.subject)?;
+    let name = (crew.id.as_str(), &crew.facts.name, &crew.facts.slug);
+    Ok(made(state, name, autonomy.ruling(Wished::Crew), autonomy))
 }
 
 pub(super) async fn create_agent(
     insider: Insider,
-    sent: Sent<Required<Wished>>,
+    sent: Sent<Required<WishDraft>>,
 ) -> Result<Response, Problem> {
-    let wished = sent.json_or("Invalid JSON")?;
-    let inside = insider.inside(wished.workspace_id.as_deref())?;
-    let crew = inside.crew(wished.crew_id.as_deref())?;
-    let autonomy = gate(&inside, Some(crew.as_str()), "agent_create")?;
-    let mut patch: AgentPatch = read(wished.rest)?;
-    patch.crew_id = Some(Some(crew.to_string()));
-    if let Some(slug) = &patch.slug {
-        let world = inside.world();
-        let crew_slug = world.state.roster.crews.get(&crew).map(|crew| crew.facts.slug.to_string());
-        patch.slug = Some(format!("{slug}-{}", crew_slug.unwrap_or_default()));
-    }
-    let done = inside.execute(RosterCommand::CreateAgent(patch), inside.actor(None)).await?;
-    let id = AgentId::from(&*first_entry(&done)?.subject);
-    Ok(created(id.as_str(), autonomy))
+    let draft = sent.json_or("Invalid JSON")?;
+    let inside = insider.inside(draft.workspace_id.as_deref())?;
+    let crew = inside.crew(draft.crew_id.as_deref())?;
+    let actor = inside.actor(draft.actor_agent_id.as_deref());
+    let own = crew_of(&inside.world().state, &actor);
+    let state = &inside.world().state;
+    let autonomy = own.map_or(Autonomy::Full, |own| level(state, Some(&own))).min(level(state, Some(&crew)));
+    let patch: AgentPatch = read(draft.rest)?;
+    let done = inside.execute(RosterCommand::ProposeAgent { crew, patch }, actor).await?;
+    let state = &done.world.state;
+    let agent = state.agent(&first_entry(&done)?.subject)?;
+    let name = (agent.id.as_str(), &agent.facts.name, &agent.facts.slug);
+    Ok(made(state, name, autonomy.ruling(Wished::Agent), autonomy))
 }
 
-fn read<T: serde::de::DeserializeOwned>(rest: Map<String, Value>) -> Result<T, Problem> {
+/// The crew whose policy rules: the one that is named or that the token is bound to, else the agent's.
+fn creator(inside: &Inside, named: Option<&str>, actor: &Actor) -> Result<Option<CrewId>, Problem> {
+    let is_named = named.is_some_and(|crew| !crew.is_empty()) || inside.bound_crew().is_some();
+    match is_named {
+        true => inside.crew(named).map(Some),
+        false => Ok(crew_of(&inside.world().state, actor)),
+    }
+}
+
+fn crew_of(state: &Workspace, actor: &Actor) -> Option<CrewId> {
+    let Actor::Agent(agent) = actor else { return None };
+    let agent: &AgentId = agent;
+    state.roster.live_agent(agent.as_str()).and_then(|agent| agent.facts.crew_id.clone())
+}
+
+fn level(state: &Workspace, crew: Option<&CrewId>) -> Autonomy {
+    let crew = crew.and_then(|crew| state.roster.live_crew(crew.as_str()));
+    crew.map(|crew| crew.policy.autonomy).unwrap_or_default()
+}
+
+fn read<T: DeserializeOwned>(rest: Map<String, Value>) -> Result<T, Problem> {
     serde_json::from_value(Value::Object(rest)).map_err(|_| Problem::invalid("invalid_json", "Invalid JSON"))
 }
 
-/// What the policy says of making something: only crews that are fully trusted may, since nothing here can
-/// be made and held back (`periphery.md` 7 holds it at `guided` and `trusted`).
-fn gate(inside: &Inside, crew: Option<&str>, action: &str) -> Result<Autonomy, Problem> {
-    let world = inside.world();
-    let crew = crew.and_then(|crew| world.state.roster.live_crew(crew));
-    let autonomy = crew.map(|crew| crew.policy.autonomy).unwrap_or_default();
-    if autonomy == Autonomy::Full {
-        return Ok(autonomy);
-    }
-    let detail = format!("{action} rejected by policy");
-    Err(Problem::new(StatusCode::FORBIDDEN, "policy.rejected", detail))
-}
-
-fn created(id: &str, autonomy: Autonomy) -> Response {
-    let body = json!({ "id": id, "decision": "auto_log_inbox", "autonomy_level": autonomy,
-        "pending_review": false, "approval_id": "" });
-    (StatusCode::CREATED, Json(body)).into_response()
+/// 201, or 202 where it is inert until somebody has said yes.
+fn made(
+    state: &Workspace,
+    (id, name, slug): (&str, &Text, &Text),
+    ruling: Ruling,
+    autonomy: Autonomy,
+) -> Response {
+    let hold = state.approvals.hold_on(id).filter(|hold| hold.status == ApprovalStatus::Pending);
+    let body = json!({
+        "id": id, "name": name, "slug": slug, "decision": ruling, "autonomy_level": autonomy,
+        "pending_review": hold.is_some(), "approval_id": hold.map_or("", |hold| hold.id.as_str()),
+    });
+    let status = if hold.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
+    (status, Json(body)).into_response()
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use taffrail_domain::{Actor, AgentId, Command, CrewId, Rejection, WorkspaceId};
+use taffrail_domain::{Actor, AgentId, ChatId, Command, CrewId, Rejection, WorkspaceId};
 use taffrail_projections::WorkspaceWorld;
 
 use super::token::{Binding, internal_token};
 use crate::http::App;
+use crate::http::body::Sent;
 use crate::http::problem::Problem;
 use crate::http::query;
 use crate::http::work::AtDesk;
@@ -35,6 +36,7 @@ impl FromRequestParts<App> for Insider {
         let text = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let binding = text(TOKEN).and_then(|token| Binding::of(token, &internal_token(app)));
         let binding = binding.ok_or_else(|| Problem::forbidden("internal.token"))?;
+        app.insiders.count(&binding)?;
         let acting = text(ACTING_AGENT).map(str::to_owned);
         Ok(Self { app: Arc::clone(app), binding, named: query::text(&parts.uri, "workspace_id"), acting })
     }
@@ -50,6 +52,12 @@ pub(super) struct Inside {
 }
 
 impl Insider {
+    /// The same, for bodies that say nothing of it but may.
+    pub(super) fn inside_of<B>(self, sent: &Sent<B>) -> Result<Inside, Problem> {
+        let named = sent.named("workspace_id");
+        self.inside(named.as_deref())
+    }
+
     /// The workspace that token, query and body mean together.
     pub(super) fn inside(self, named: Option<&str>) -> Result<Inside, Problem> {
         let bound = match &self.binding {
@@ -80,20 +88,37 @@ impl Inside {
         self.writer.world()
     }
 
+    /// The crew that the token is bound to; an agent's is bound to the crew that the agent is in.
+    pub(super) fn bound_crew(&self) -> Option<CrewId> {
+        match &self.binding {
+            Binding::Crew(_, crew) => Some(crew.clone()),
+            Binding::Agent(_, agent) => {
+                // Bound to a crew that is not there, rather than to none.
+                let world = self.world();
+                let crew =
+                    world.state.roster.live_agent(agent.as_str()).and_then(|own| own.facts.crew_id.clone());
+                Some(crew.unwrap_or_else(|| CrewId::from("")))
+            }
+            Binding::Master | Binding::Workspace(_) => None,
+        }
+    }
+
+    /// Whether the token reaches what belongs to a crew.
+    pub(super) fn reaches(&self, crew: Option<&CrewId>) -> bool {
+        self.bound_crew().is_none_or(|bound| crew == Some(&bound))
+    }
+
     /// A live crew of the workspace: the one named, else the one that the token is bound to.
     pub(super) fn crew(&self, named: Option<&str>) -> Result<CrewId, Problem> {
-        let bound = match &self.binding {
-            Binding::Crew(_, crew) => Some(crew.as_str()),
-            Binding::Master | Binding::Workspace(_) | Binding::Agent(..) => None,
-        };
+        let bound = self.bound_crew();
         let named = named.filter(|crew| !crew.is_empty());
-        if let (Some(bound), Some(named)) = (bound, named)
-            && bound != named
+        if let (Some(bound), Some(named)) = (&bound, named)
+            && bound.as_str() != named
         {
             let detail = "crew does not match the crew bound to the internal token";
             return Err(Problem::new(StatusCode::FORBIDDEN, "internal.crew_mismatch", detail));
         }
-        let crew = bound.or(named).unwrap_or_default();
+        let crew = bound.as_ref().map(CrewId::as_str).or(named).unwrap_or_default();
         let world = self.world();
         let crew = world.state.roster.live_crew(crew).map(|crew| crew.id.clone());
         crew.ok_or_else(|| {
@@ -102,32 +127,64 @@ impl Inside {
         })
     }
 
-    /// Who acts: the agent of the token, else the one that is named.
+    /// Who acts: the agent of the token, else the one that is named and that the token reaches.
     pub(super) fn actor(&self, named: Option<&str>) -> Actor {
+        if let Binding::Agent(_, agent) = &self.binding {
+            return Actor::Agent(agent.clone());
+        }
         let world = self.world();
         let roster = &world.state.roster;
-        let by_slug = self.acting.as_deref().and_then(|slug| roster.agent_slugs.get(slug)).cloned();
-        let named = named.and_then(|id| roster.live_agent(id)).map(|agent| agent.id.clone());
-        match &self.binding {
-            Binding::Agent(_, agent) => Actor::Agent(agent.clone()),
-            _ => named.or(by_slug).map_or(Actor::Orchestrator, Actor::Agent),
-        }
+        let by_slug = self.acting.as_deref().and_then(|slug| roster.agent_slugs.get(slug));
+        let named = named.or(by_slug.map(AgentId::as_str)).and_then(|id| roster.live_agent(id));
+        let named = named.filter(|agent| self.reaches(agent.facts.crew_id.as_ref()));
+        named.map_or(Actor::Orchestrator, |agent| Actor::Agent(agent.id.clone()))
     }
 
-    /// The agent that a body names, which the token must allow.
+    /// The agent that a body names, by id, which the token must allow.
     pub(super) fn agent(&self, named: Option<&str>) -> Result<AgentId, Problem> {
-        let not_found = || Rejection::not_found("agent.not_found", "agent not found");
         let bound = match &self.binding {
             Binding::Agent(_, agent) => Some(agent.clone()),
             _ => None,
         };
         let named = named.filter(|agent| !agent.is_empty());
+        let mismatch = || Problem::forbidden("internal.agent_mismatch");
         if bound.as_ref().zip(named).is_some_and(|(bound, named)| bound.as_str() != named) {
-            return Err(Problem::forbidden("internal.agent_mismatch"));
+            return Err(mismatch());
         }
         let world = self.world();
         let id = bound.as_ref().map(AgentId::as_str).or(named).unwrap_or_default();
-        Ok(world.state.roster.live_agent(id).map(|agent| agent.id.clone()).ok_or_else(not_found)?)
+        let found = world.state.roster.live_agent(id);
+        let found = found.ok_or_else(|| Rejection::not_found("agent.not_found", "agent not found"))?;
+        if bound.is_none() && !self.reaches(found.facts.crew_id.as_ref()) {
+            return Err(mismatch());
+        }
+        Ok(found.id.clone())
+    }
+
+    /// The agent that a body names by its slug, else by id, else that of the token.
+    pub(super) fn agent_called(&self, slug: Option<&str>, id: Option<&str>) -> Result<AgentId, Problem> {
+        let world = self.world();
+        let by_slug = slug.filter(|slug| !slug.is_empty());
+        let by_slug = by_slug.map(|slug| {
+            let found = world.state.roster.agent_slugs.get(slug);
+            found.ok_or_else(|| Rejection::not_found("agent.not_found", "agent not found"))
+        });
+        let by_slug = by_slug.transpose()?.map(AgentId::as_str);
+        self.agent(by_slug.or(id))
+    }
+
+    /// The conversation that a body names: one with an agent, or a mission's, which has the mission's id.
+    pub(super) fn chat(&self, named: &str) -> Result<ChatId, Problem> {
+        let state = &self.world().state;
+        if state.chats.contains_key(named) || state.missions.contains_key(named) {
+            return Ok(named.into());
+        }
+        Err(Rejection::not_found("chat.not_found", "chat not found").into())
+    }
+
+    /// Whether the token speaks for one agent only.
+    pub(super) fn is_an_agent(&self) -> bool {
+        matches!(self.binding, Binding::Agent(..))
     }
 
     /// Runs a command for an actor.
@@ -139,13 +196,14 @@ impl Inside {
         self.writer.execute(Wish { command: command.into(), actor, request: None }).await
     }
 
-    /// As a worker.
+    /// As a worker; an agent is none.
     pub(super) fn at_desk(self) -> Result<AtDesk, Problem> {
         let desk = self.app.desk(self.writer.log()).ok_or_else(Problem::internal)?;
         let crews = match self.binding {
             Binding::Crew(_, crew) => Some(vec![crew]),
-            Binding::Master | Binding::Workspace(_) | Binding::Agent(..) => None,
+            Binding::Master | Binding::Workspace(_) => None,
+            Binding::Agent(..) => return Err(Problem::forbidden("internal.agent_mismatch")),
         };
-        Ok(AtDesk { app: self.app, writer: self.writer, desk, crews })
+        Ok(AtDesk { app: self.app, writer: self.writer, desk, crews, workspace: Some(self.id) })
     }
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use taffrail_domain::mission::{MissionCommand, MissionDraft, Proposal, Status};
+use taffrail_domain::roster::Wished;
 use taffrail_domain::work::TaskPlan;
 use taffrail_domain::{MissionId, Rejection};
 
@@ -84,10 +85,10 @@ pub(super) async fn propose(
         .map(|task| (task.task_order.to_string(), task.id.as_str()))
         .collect();
     let autonomy = state.roster.crews.get(&crew).map(|crew| crew.policy.autonomy).unwrap_or_default();
-    let hold = state.approvals.all.values().find(|found| found.request.mission_id.as_ref() == Some(&id));
+    let hold = state.approvals.hold_on(id.as_str());
     let body = json!({
         "id": id, "trace_id": mission.trace_id, "status": mission.status, "tasks": tasks,
-        "decision": autonomy.decision(), "autonomy_level": autonomy, "pending_review": hold.is_some(),
+        "decision": autonomy.ruling(Wished::Mission), "autonomy_level": autonomy, "pending_review": hold.is_some(),
         "approval_id": hold.map_or("", |hold| hold.id.as_str()),
     });
     let status = if hold.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
@@ -125,9 +126,9 @@ pub(super) async fn show(insider: Insider, Path(id): Path<MissionId>) -> Result<
 pub(super) async fn start(
     insider: Insider,
     Path(id): Path<MissionId>,
-    _: Sent<Ignored>,
+    sent: Sent<Ignored>,
 ) -> Result<Response, Problem> {
-    let inside = insider.inside(None)?;
+    let inside = insider.inside_of(&sent)?;
     let world = inside.world();
     let mission = world.state.missions.get(&id).ok_or_else(not_found)?;
     let crew = inside.crew(Some(mission.crew_id.as_str()))?;

@@ -5,7 +5,9 @@
 
 mod assignments;
 mod door;
+mod escalations;
 mod insider;
+mod limits;
 mod missions;
 mod runs;
 mod token;
@@ -21,12 +23,14 @@ use super::problem::Problem;
 use super::{App, Pipeline, Surface, pipeline};
 use crate::boot::Taffrail;
 
+pub(super) use limits::Limits;
+pub(super) use token::agent_token;
 pub use token::internal_token;
 
 /// The internal API over one running instance, pipeline included.
 pub fn internal_service(taffrail: Arc<Taffrail>) -> Pipeline {
     let app: App = Arc::new(Surface::of(taffrail));
-    let routes = routes().with_state(app).fallback(not_found).method_not_allowed_fallback(not_found);
+    let routes = routes().with_state(app).fallback(not_found);
     pipeline::around(routes)
 }
 
@@ -47,12 +51,15 @@ pub(super) fn routes() -> Router<App> {
         .route(&at("assignments/{id}"), get(assignments::show))
         .route(&at("queries"), post(assignments::query))
         .route(&at("report-confidence"), post(assignments::report_confidence))
+        .route(&at("escalations"), post(escalations::raise))
+        .route(&at("escalations/{id}/wait"), get(escalations::wait))
         .route(&at("runs"), post(runs::begin))
         .route(&at("runs/{id}"), patch(runs::end))
         .route(&at("journal/emit"), post(runs::emit))
         .route(&at("cost/record"), post(runs::record_cost))
         .route(&at("crews"), get(door::list_crews).post(door::create_crew))
         .route(&at("agents"), post(door::create_agent))
+        .method_not_allowed_fallback(not_found)
 }
 
 /// An unknown path and a wrong method are one answer, and no `Allow` tells them apart.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use taffrail_domain::work::{NewRun, RunStatus, WorkCommand};
 use taffrail_domain::{Actor, ActorType, Face, Json as Object, MissionId, Rejection, RunId, Severity};
 
-use super::insider::Insider;
+use super::insider::{Inside, Insider};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -69,6 +69,7 @@ pub(super) async fn end(
     let status = status.filter(|status| *status != RunStatus::Running).ok_or_else(|| {
         Problem::invalid("run.status", "status must be one of: COMPLETED, FAILED, CANCELLED, TIMEOUT")
     })?;
+    refuse_foreign(&inside, &run)?;
     let command = WorkCommand::EndRun {
         run: run.clone(),
         status,
@@ -79,6 +80,17 @@ pub(super) async fn end(
     let done = inside.execute(command, inside.actor(None)).await?;
     let recorded = done.world.state.work.runs.get(&run).map(|run| run.status());
     Ok(Json(json!({ "id": run, "status": recorded })))
+}
+
+/// A bound token ends no run of somebody else's.
+fn refuse_foreign(inside: &Inside, run: &RunId) -> Result<(), Problem> {
+    let world = inside.world();
+    let found = world.state.work.runs.get(run);
+    let is_own = found.is_none_or(|found| {
+        inside.agent(Some(found.facts.agent_id.as_str())).is_ok()
+            || (!inside.is_an_agent() && inside.reaches(found.facts.crew_id.as_ref()))
+    });
+    if is_own { Ok(()) } else { Err(Rejection::not_found("run.not_found", "run not found").into()) }
 }
 
 #[derive(Default, Deserialize)]

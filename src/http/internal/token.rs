@@ -30,6 +30,12 @@ pub fn internal_token(app: &Taffrail) -> String {
     chosen.unwrap_or_else(|| app.vault().internal_token())
 }
 
+/// The token that an agent's process is given: it speaks for this agent and for nobody else.
+#[must_use]
+pub(in crate::http) fn agent_token(app: &Taffrail, workspace: &WorkspaceId, agent: &AgentId) -> String {
+    Binding::Agent(workspace.clone(), agent.clone()).token(&internal_token(app))
+}
+
 impl Binding {
     /// What a token opens; `None` for one that was never given out.
     pub(super) fn of(token: &str, master: &str) -> Option<Self> {
@@ -59,8 +65,7 @@ impl Binding {
     }
 
     /// The token of this binding.
-    #[cfg(test)]
-    pub(super) fn token(&self, master: &str) -> String {
+    fn token(&self, master: &str) -> String {
         match self {
             Self::Master => master.to_owned(),
             Self::Workspace(workspace) => {

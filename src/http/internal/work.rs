@@ -26,7 +26,7 @@ pub(super) async fn beat(
     Path(id): Path<String>,
     sent: Sent<Required<BeatDraft>>,
 ) -> Result<Told<LeaseView>, Problem> {
-    insider.inside(None)?.at_desk()?.beat(&id, &sent.json_or(INVALID_JSON)?)
+    insider.inside_of(&sent)?.at_desk()?.beat(&id, &sent.json_or(INVALID_JSON)?)
 }
 
 pub(super) async fn begin(
@@ -34,7 +34,7 @@ pub(super) async fn begin(
     Path(id): Path<String>,
     sent: Sent<Required<BeginDraft>>,
 ) -> Result<Told<LeaseView>, Problem> {
-    insider.inside(None)?.at_desk()?.begin(&id, &sent.json_or(INVALID_JSON)?).await
+    insider.inside_of(&sent)?.at_desk()?.begin(&id, &sent.json_or(INVALID_JSON)?).await
 }
 
 pub(super) async fn output(
@@ -51,7 +51,7 @@ pub(super) async fn hand_back(
     Path(id): Path<String>,
     sent: Sent<Required<HandBackDraft>>,
 ) -> Result<Told<HandedBackView>, Problem> {
-    insider.inside(None)?.at_desk()?.hand_back(&id, &sent.json_or(INVALID_JSON)?).await
+    insider.inside_of(&sent)?.at_desk()?.hand_back(&id, &sent.json_or(INVALID_JSON)?).await
 }
 
 pub(super) async fn report(
@@ -59,5 +59,5 @@ pub(super) async fn report(
     Path(id): Path<String>,
     sent: Sent<Required<ReportDraft>>,
 ) -> Result<Told<ReportedView>, Problem> {
-    insider.inside(None)?.at_desk()?.report(&id, sent.json_or(INVALID_JSON)?).await
+    insider.inside_of(&sent)?.at_desk()?.report(&id, sent.json_or(INVALID_JSON)?).await
 }

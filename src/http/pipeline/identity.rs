@@ -64,10 +64,11 @@ impl Named {
         let elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.span.in_scope(|| {
             let (method, status) = (self.method.as_str(), response.status());
-            let is_plain_read = self.method.is_safe() && (status.is_success() || status.is_redirection());
+            let is_done = status.is_success() || status.is_redirection();
+            let is_routine = is_done && (self.method.is_safe() || is_of_a_worker(path));
             let status = status.as_u16();
-            if is_plain_read {
-                // Most requests are these; they change nothing, and saying so costs a seventh of one.
+            if is_routine {
+                // Most requests are these; they change little, and saying so costs a seventh of one.
                 tracing::debug!(method, path, status, elapsed_ms, "answered");
             } else {
                 tracing::info!(method, path, status, elapsed_ms, "answered");
@@ -75,6 +76,11 @@ impl Named {
         });
         response.headers_mut().insert(REQUEST_ID, self.request_id);
     }
+}
+
+/// What a worker does all the time: what comes of it is in the journal.
+fn is_of_a_worker(path: &str) -> bool {
+    path.contains("/tasks/") && ["/claim", "/heartbeat", "/output"].iter().any(|end| path.ends_with(end))
 }
 
 /// Ids are visible ASCII.

@@ -7,6 +7,7 @@ use taffrail_domain::roster::Role;
 use taffrail_projections::World;
 
 use super::contract::{Operation, operations};
+use super::internal::Insider;
 use super::server::{Reply, Server};
 
 /// Stands in everything the first workspace holds: it must never be told to a stranger.
@@ -65,9 +66,14 @@ async fn furnished(server: &Server, workspace: String, token: String, slug: &str
     let issued = ask(Method::POST, "/api/v1/auth/cli-token".into(), json!({ "name": named("token") })).await;
     let chat = id(ask(Method::POST, format!("/api/v1/agents/{agent}/chats"), json!({})).await);
     let (approval, assignment, run) = worked(server, &workspace, &token, (&crew, &agent)).await;
+    let question = json!({ "workspace_id": workspace, "crew_id": crew, "chat_id": chat,
+        "from_slug": format!("{slug}-lead"), "reason": SECRET, "type": "LINK" });
+    let (_, escalation) = Insider::of(server).post("escalations", question).await;
+    let escalation = escalation["escalation_id"].as_str().expect("raised").to_owned();
     let by_name = vec![
         ("chatId", chat),
         ("approvalId", approval),
+        ("escalationId", escalation),
         ("assignmentId", assignment),
         ("runId", run),
         ("workspaceId", workspace.clone()),

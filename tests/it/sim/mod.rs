@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use taffrail_domain::chat::ChatCommand;
+use taffrail_domain::escalation::{EscalationCommand, EscalationType, Question, Resolution};
 use taffrail_domain::mission::{
     MissionCommand, MissionEvent, MissionPatch, Status, TaskDraft, TaskPatch, TaskStatus,
 };
@@ -66,7 +67,8 @@ impl Sim {
             78..81 => self.hand_back(),
             81..87 => self.meddle(),
             87..92 => self.lifecycle(),
-            92..95 => self.decide(),
+            92..94 => self.decide(),
+            94 => self.escalate(),
             95 => self.talk(),
             96 => self.play.now = Time(self.play.now.0 + self.random.random_range(0..90_000)),
             _ => self.crash(),
@@ -174,8 +176,34 @@ impl Sim {
             chat,
             mission: None,
             actor: None,
+            is_question: self.random.random_bool(0.5),
         };
         self.play.wish(&Actor::Orchestrator, WorkCommand::Delegate(delegation.into())).expect("granted");
+    }
+
+    /// Agents ask people, who answer, or do not.
+    fn escalate(&mut self) {
+        let open = self.play.world.state.escalations.open.iter().next().map(|(_, id)| id.clone());
+        match open.filter(|_| self.random.random_bool(0.5)) {
+            None => {
+                let question = Question {
+                    crew: crew(),
+                    agent: LEAD.into(),
+                    chat: mission().as_str().into(),
+                    reason: "Which one?".into(),
+                    context: None,
+                    escalation_type: EscalationType::Text,
+                    metadata: taffrail_domain::Json::default(),
+                };
+                let raise = EscalationCommand::Raise(question.into());
+                self.play.wish(&Actor::Agent(LEAD.into()), raise).expect("granted");
+            }
+            Some(escalation) if self.random.random_bool(0.5) => {
+                let answer = Resolution { text: "this".into(), ..Resolution::default() };
+                self.play.manager(EscalationCommand::Resolve { escalation, answer });
+            }
+            Some(_) => self.play.now = Time(self.play.now.0 + 25 * 60 * 60 * 1_000),
+        }
     }
 
     fn decide(&mut self) {
@@ -244,7 +272,7 @@ impl Sim {
                 }
                 Purpose::Planning => found.status == Status::InProgress,
                 Purpose::Review => found.status == Status::Review,
-                Purpose::Delegation | Purpose::Chat => true,
+                Purpose::Delegation | Purpose::Query | Purpose::Chat => true,
             };
             assert!(is_wanted, "nobody wants {assignment:?} in {found:#?}");
         }
@@ -263,6 +291,12 @@ impl Sim {
         let held = found.tasks.values().filter(|task| task.status == TaskStatus::AwaitingApproval).count();
         let asked = if found.status == Status::InProgress { held } else { 0 };
         assert_eq!(state.approvals.pending_of.len(), asked);
+        for (until, id) in &state.escalations.open {
+            let found = &state.escalations.all[id];
+            assert!(found.ended.is_none() && found.asked.answer_deadline_at == *until, "{found:?}");
+        }
+        let open = state.escalations.all.values().filter(|found| found.ended.is_none()).count();
+        assert_eq!(open, state.escalations.open.len());
     }
 
     /// Everybody does their work and nobody meddles: the mission comes to an end.

@@ -128,6 +128,11 @@ impl Play {
                     acted = true;
                 }
             }
+            for (name, command) in self.world.state.lapsed(self.now) {
+                let made = self.wish(&Actor::Orchestrator, command).expect("the engine is never refused");
+                assert!(!made.is_empty(), "{name} is over and does not end");
+                acted = true;
+            }
             if !acted {
                 return;
             }

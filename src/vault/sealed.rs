@@ -1,4 +1,5 @@
-//! Secrets of webhooks: shown once, kept encrypted because checking a call needs them (`platform.md` 7).
+//! Secrets that must be known again, and so are kept encrypted: those of webhooks, because checking a call
+//! needs them (`platform.md` 7), and credentials that people told an agent, until it has asked for them.
 
 use std::fmt;
 use std::io;
@@ -6,6 +7,7 @@ use std::io;
 use aes_gcm::aead::{Aead, Payload};
 use aes_gcm::{Aes256Gcm, Key, KeyInit, Nonce};
 use serde::{Deserialize, Serialize};
+use taffrail_domain::Time;
 
 use super::secret::hex;
 
@@ -34,10 +36,24 @@ impl WebhookSecret {
     }
 }
 
+impl From<String> for WebhookSecret {
+    fn from(secret: String) -> Self {
+        Self(secret)
+    }
+}
+
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret(…)")
     }
+}
+
+/// The file of a credential that an agent waits for.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnswerFile {
+    /// Nobody asks for it any more from then on.
+    pub(super) until: Time,
+    pub(super) sealed: Sealed,
 }
 
 /// A secret's file.
@@ -49,20 +65,20 @@ pub(super) struct Sealed {
 
 impl Sealed {
     /// Encrypts a secret; `id` is sealed with it, so that no file stands in for another.
-    pub(super) fn seal(key: &[u8; 32], id: &str, secret: &WebhookSecret) -> io::Result<Self> {
+    pub(super) fn seal(key: &[u8; 32], id: &str, secret: &str) -> io::Result<Self> {
         let mut nonce = [0; NONCE_BYTES];
         getrandom::fill(&mut nonce)?;
-        let payload = Payload { msg: secret.0.as_bytes(), aad: id.as_bytes() };
+        let payload = Payload { msg: secret.as_bytes(), aad: id.as_bytes() };
         let sealed = cipher(key).encrypt(&Nonce::from(nonce), payload);
         let ciphertext = sealed.map_err(|_| io::Error::other("a secret could not be encrypted"))?;
         Ok(Self { nonce, ciphertext })
     }
 
     /// The secret; `None` if the file was made with another key or for another id.
-    pub(super) fn open(&self, key: &[u8; 32], id: &str) -> Option<WebhookSecret> {
+    pub(super) fn open(&self, key: &[u8; 32], id: &str) -> Option<String> {
         let payload = Payload { msg: &self.ciphertext, aad: id.as_bytes() };
         let plain = cipher(key).decrypt(&Nonce::from(self.nonce), payload).ok()?;
-        String::from_utf8(plain).ok().map(WebhookSecret)
+        String::from_utf8(plain).ok()
     }
 }
 
@@ -77,8 +93,8 @@ mod tests {
     #[test]
     fn a_sealed_secret_opens_only_with_its_key_and_for_its_id() {
         let secret = WebhookSecret::fresh().expect("randomness");
-        let sealed = Sealed::seal(&[7; 32], "a", &secret).expect("seals");
-        assert_eq!(sealed.open(&[7; 32], "a"), Some(secret.clone()));
+        let sealed = Sealed::seal(&[7; 32], "a", secret.reveal()).expect("seals");
+        assert_eq!(sealed.open(&[7; 32], "a"), Some(secret.reveal().to_owned()));
         assert_eq!(sealed.open(&[8; 32], "a"), None);
         assert_eq!(sealed.open(&[7; 32], "b"), None);
         assert!(!String::from_utf8_lossy(&sealed.ciphertext).contains(secret.reveal()));
