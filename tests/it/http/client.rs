@@ -1,5 +1,5 @@
 //! What the existing command line sends, as it sends it, and whether it could read the answers
-//! (`client.md` 2, 3 and 5.2 to 5.8): its decoder stops at a wrong type, and never at a missing member.
+//! (`client.md` 2, 3 and 5.2 to 5.10): its decoder stops at a wrong type, and never at a missing member.
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -97,6 +97,7 @@ async fn the_existing_client_works_unchanged_with_an_id_and_with_a_slug() {
         let (crew, agent) = roster(&cli, name).await;
         let mission = missions(&cli, &crew, &agent).await;
         checkpoints(&cli, &mission).await;
+        work(&cli, &crew, &agent).await;
         journal(&cli).await;
     }
 }
@@ -254,4 +255,93 @@ async fn journal(cli: &Cli<'_>) {
     assert_eq!(cli.get("/api/v1/admin/journal/verify", proof).await["ok"], true);
     let activity = "peer.conversation%2Cpeer.escalation%2Cassignment.created%2Cassignment.running";
     cli.get(&format!("/api/v1/journal?limit=50&entry_type={activity}"), "entries:list!").await;
+}
+
+const RUN: &str = "id:text! agent_id:text! chat_id:text workspace_id:text triggered_by:text trigger_type:text \
+    status:text! started_at:text finished_at:text error_message:text exit_code:int model:text cli_version:text \
+    api_key_source:text permission_mode:text session_id:text mcp_server_errors:list mcp_server_error_count:int \
+    permission_denials:list created_at:text! agent_name:text agent_slug:text crew_name:text";
+
+/// `mission start --wait`, `crew status`, `run`, `history`, `wait`, `approvals`: with work that a worker does.
+async fn work(cli: &Cli<'_>, crew: &str, agent: &str) {
+    let missions = format!("/api/v1/crews/{crew}/missions");
+    let created = json!({ "title": "Worked", "lead_agent_id": agent });
+    let mission = cli.post(&missions, created, "id:text!").await["id"].as_str().unwrap().to_owned();
+    let path = format!("{missions}/{mission}");
+    let task = json!({ "title": "Held", "assigned_agent_id": agent, "approval_required": true });
+    cli.post(&format!("{path}/tasks"), task, "-").await;
+    cli.post(&format!("{path}/start"), Value::Null, "-").await;
+
+    // What a worker does meanwhile: the work itself, and the LEAD's review once a person has said yes.
+    let work = async |report: Value| {
+        let wish = json!({ "agent_id": agent, "wait_seconds": 30, "lease_seconds": 600 });
+        let held = cli.send(Method::POST, "/api/v1/worker/tasks/claim", wish).await.expect(200);
+        let mut report = report;
+        report["fence"] = held["fence"].clone();
+        let path = format!("/api/v1/worker/tasks/{}", held["id"].as_str().unwrap());
+        cli.send(Method::PATCH, &path, report).await.expect(200);
+        held
+    };
+    work(json!({ "status": "COMPLETED", "result_summary": "fine", "exit_code": 0 })).await;
+
+    let approvals =
+        cli.get("/api/v1/approvals?status=pending&limit=50", "rows:list! status:text count:int").await;
+    let row = "id:text! crew_id:text agent_id:text mission_id:text kind:text reason:text status:text \
+        requested_by:text decided_by:text created_at:text ID:text! Kind:text Reason:text Status:text";
+    approvals["rows"].as_array().unwrap().iter().for_each(|found| decode(found, row));
+    let approval = format!("/api/v1/approvals/{}", approvals["rows"][0]["id"].as_str().unwrap());
+    cli.get(&approval, row).await;
+    let yes = json!({ "status": "approved", "comment": "good" });
+    cli.post(&format!("{approval}/decide"), yes, "status:text! decided_by:text!").await;
+
+    let review = work(json!({ "status": "COMPLETED", "answer": { "verdict": "complete" } })).await;
+    assert_eq!(review["purpose"], "REVIEW");
+    assert_eq!(cli.get(&path, MISSION).await["status"], "COMPLETED", "what `start --wait` ends on");
+
+    let assigned = "[task:text! status:text! assigned_by_slug:text assigned_to_slug:text]";
+    let list = cli.get(&format!("/api/v1/crews/{crew}/assignments"), assigned).await;
+    assert!(!list.as_array().unwrap().is_empty());
+    let talked =
+        "[id:text! from_name:text to_name:text question:text response:text status:text escalated:bool]";
+    cli.get(&format!("/api/v1/crews/{crew}/peer-conversations?limit=20"), talked).await;
+
+    let failing = json!({ "title": "Failing", "lead_agent_id": agent });
+    let failing = cli.post(&missions, failing, "id:text!").await["id"].as_str().unwrap().to_owned();
+    let failing = format!("{missions}/{failing}");
+    let task = json!({ "title": "Fails", "assigned_agent_id": agent });
+    cli.post(&format!("{failing}/tasks"), task, "-").await;
+    cli.post(&format!("{failing}/start"), Value::Null, "-").await;
+    let held = work(json!({ "status": "FAILED", "error_message": "no luck", "exit_code": 1 })).await;
+    assert_eq!(cli.get(&failing, MISSION).await["status"], "FAILED", "the other end of `start --wait`");
+
+    let run = held["run_id"].as_str().unwrap();
+    assert!(!run.starts_with("run_") && !run.starts_with("prn_"), "trap 15");
+    let all = cli.get("/api/v1/runs", "data:list!").await;
+    all["data"].as_array().unwrap().iter().for_each(|found| decode(found, RUN));
+    assert_eq!(cli.get(&format!("/api/v1/runs/{run}"), RUN).await["status"], "FAILED", "what `wait` ends on");
+    let unknown = cli.send(Method::GET, "/api/v1/runs/cunknown", Value::Null).await;
+    assert_eq!(unknown.status, 404);
+    // The status is sent as it was typed.
+    for word in ["failed", "FAILED"] {
+        let path = format!("/api/v1/runs?limit=20&status={word}&agent_id={agent}");
+        let history = cli.get(&path, "data:list!").await;
+        assert_eq!(history["data"][0]["id"], run, "{word}");
+    }
+    let insights =
+        cli.get("/api/v1/runs/insights?window=24h", "window:text totals:object! duration:object!").await;
+    decode(&insights["totals"], "total:int! succeeded:int! failed:int! running:int!");
+    decode(&insights["duration"], "p50_ms:int p95_ms:int");
+    decode(&insights["top_agents"][0], "name:text crew_name:text");
+    cli.get(
+        &format!("/api/v1/chats/{}/messages?limit=10", held["chat_id"].as_str().unwrap()),
+        "messages:list!",
+    )
+    .await;
+    let chat = json!({ "mode": "CHAT", "origin": "CLI", "metadata": { "effort": "low" } });
+    cli.post(&format!("/api/v1/agents/{agent}/chats"), chat, "id:text!").await;
+    let row = "[id:text title:text status:text message_count:int started_at:text ended_at:text origin:text]";
+    cli.get(&format!("/api/v1/agents/{agent}/chats"), row).await;
+    cli.get("/api/v1/ws-token", "token:text!").await;
+    let cancelled = cli.send(Method::POST, &format!("{approval}/cancel"), Value::Null).await;
+    assert_eq!(cancelled.status, 409, "decided before");
 }
