@@ -11,7 +11,7 @@ use crate::index::under;
 use crate::mission::{Mission, Reason, Status, Task, TaskApproval, TaskStatus};
 use crate::roster::{AgentStatus, Autonomy, Permission, PolicyChanged, policy_changed};
 use crate::unfolding::Unfolding;
-use crate::work::MISSION_MS_MAX;
+use crate::work::{AssignmentStatus, MISSION_MS_MAX};
 use crate::{
     Actor, ApprovalId, Context, CrewId, Draft, Face, MissionId, Rejection, Severity, TaskId, Text, Time,
     UserId, Workspace,
@@ -103,6 +103,12 @@ impl Workspace {
         open.find(|asked| asked.request.task_id.as_ref() == Some(task)).cloned()
     }
 
+    /// Whether there is still something to be done for a mission; without one there always is.
+    fn is_open(&self, mission: Option<&MissionId>) -> bool {
+        let found = mission.map(|mission| self.missions.get(mission));
+        found.is_none_or(|found| found.is_some_and(|found| !found.status.is_terminal()))
+    }
+
     fn pending_approvals<'a>(&'a self, mission: &'a MissionId) -> impl Iterator<Item = &'a Arc<Approval>> {
         under(&self.approvals.pending_of, mission).filter_map(|id| self.approvals.all.get(id))
     }
@@ -117,6 +123,7 @@ impl Unfolding<'_> {
         };
         let mission_id = match &held {
             Held::Mission { mission_id } => Some(mission_id.clone()),
+            Held::Assignment { assignment, .. } => assignment.mission_id.clone(),
             Held::Crew { .. } | Held::Agent { .. } => None,
         };
         self.request_approval(ApprovalRequested {
@@ -149,6 +156,13 @@ impl Unfolding<'_> {
                 let agent = self.state.roster.live_agent(agent_id.as_str());
                 if agent.is_some_and(|agent| agent.status == AgentStatus::PendingReview) {
                     self.move_agent(agent_id, AgentStatus::Idle);
+                }
+            }
+            Held::Assignment { assignment_id, assignment } => {
+                let is_there = self.state.roster.live_agent(assignment.assigned_to.as_str()).is_some();
+                if is_there && self.state.is_open(assignment.mission_id.as_ref()) {
+                    let facts = (**assignment).clone();
+                    self.assign_as(assignment_id.clone(), facts, AssignmentStatus::Pending);
                 }
             }
         }
@@ -217,8 +231,12 @@ impl Unfolding<'_> {
             task.is_some_and(|task| task.status == TaskStatus::AwaitingApproval)
         };
         let own = self.state.pending_approvals(mission);
-        let is_gone = !self.state.missions.contains_key(mission);
-        let idle = own.filter(|found| found.request.task_id.as_ref().map_or(is_gone, |task| !held(task)));
+        let is_idle = |found: &&Arc<Approval>| match (&found.request.task_id, &found.request.held) {
+            (Some(task), _) => !held(task),
+            (None, Some(Held::Assignment { .. })) => !self.state.is_open(Some(mission)),
+            (None, _) => !self.state.missions.contains_key(mission),
+        };
+        let idle = own.filter(is_idle);
         let idle: Vec<Approval> = idle.map(|found| (**found).clone()).collect();
         let timed_out = self.state.missions.get(mission).is_some_and(|found| {
             found.status == Status::Failed

@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::entry::words;
 use crate::event::events;
 use crate::roster::{Autonomy, BehaviorMode};
-use crate::{AgentId, ApprovalId, CrewId, Entry, Json, MissionId, Offset, TaskId, Text, Time, UserId};
+use crate::work::AssignmentFacts;
+use crate::{
+    AgentId, ApprovalId, AssignmentId, CrewId, Entry, Json, MissionId, Offset, TaskId, Text, Time, UserId,
+};
 
 words! {
     /// Where a question stands.
@@ -79,7 +82,7 @@ pub struct ApprovalRequested {
 
 /// What an agent made, and its crew's policy holds (`periphery.md` 7). A yes releases it; whatever else
 /// becomes of the question leaves it inert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Held {
     /// A mission, which may not start.
@@ -101,6 +104,13 @@ pub enum Held {
         /// Which.
         agent_id: AgentId,
     },
+    /// Work for another agent, which nobody is given yet.
+    Assignment {
+        /// What it will be called.
+        assignment_id: AssignmentId,
+        /// What it will be.
+        assignment: Box<AssignmentFacts>,
+    },
 }
 
 impl Held {
@@ -111,6 +121,7 @@ impl Held {
             Self::Mission { mission_id } => mission_id.as_str(),
             Self::Crew { crew_id, .. } => crew_id.as_str(),
             Self::Agent { agent_id } => agent_id.as_str(),
+            Self::Assignment { assignment_id, .. } => assignment_id.as_str(),
         }
     }
 
@@ -121,6 +132,7 @@ impl Held {
             Self::Mission { .. } => "mission",
             Self::Crew { .. } => "crew",
             Self::Agent { .. } => "agent",
+            Self::Assignment { .. } => "assignment",
         }
     }
 }

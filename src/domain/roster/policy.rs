@@ -24,8 +24,8 @@ words! {
 }
 
 words! {
-    /// What an agent wishes for and its crew's policy rules on (`periphery.md` 7). Other actions of that
-    /// table belong to what Taffrail does not have.
+    /// What an agent wishes for and its crew's policy rules on (`periphery.md` 7). Questions always go
+    /// through; other actions of that table belong to what Taffrail does not have.
     Wished {
         /// A mission.
         #[default]
@@ -34,6 +34,8 @@ words! {
         Crew = "crew_create",
         /// An agent.
         Agent = "agent_create",
+        /// Work for another agent.
+        Assignment = "assignment_create",
     }
 }
 
@@ -59,10 +61,10 @@ impl Autonomy {
     #[must_use]
     pub fn ruling(self, wished: Wished) -> Ruling {
         match (wished, self) {
-            (Wished::Mission, Self::Strict) => Ruling::Held,
-            (Wished::Mission, Self::Guided) => Ruling::Told,
-            (Wished::Mission, Self::Trusted) => Ruling::Routine,
-            (Wished::Mission, Self::Full) => Ruling::Autonomous,
+            (Wished::Mission | Wished::Assignment, Self::Strict) => Ruling::Held,
+            (Wished::Mission | Wished::Assignment, Self::Guided) => Ruling::Told,
+            (Wished::Mission | Wished::Assignment, Self::Trusted) => Ruling::Routine,
+            (Wished::Mission | Wished::Assignment, Self::Full) => Ruling::Autonomous,
             (Wished::Crew | Wished::Agent, Self::Strict) => Ruling::Refused,
             (Wished::Crew | Wished::Agent, Self::Guided | Self::Trusted) => Ruling::Held,
             (Wished::Crew | Wished::Agent, Self::Full) => Ruling::Told,

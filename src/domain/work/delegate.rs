@@ -1,9 +1,10 @@
 //! Work that agents hand on, and runs without an assignment (`platform.md` 8.3).
 
 use super::{AssignmentFacts, AssignmentStatus, Delegation, NewRun, Purpose, RunEnd, RunFacts};
-use crate::roster::AgentStatus;
+use crate::approval::Held;
+use crate::roster::{AgentStatus, Ruling, Wished};
 use crate::unfolding::Unfolding;
-use crate::{Rejection, RunId};
+use crate::{AssignmentId, Rejection, RunId};
 
 impl Unfolding<'_> {
     pub(super) fn delegate(&mut self, wish: &Delegation) -> Result<(), Rejection> {
@@ -31,7 +32,17 @@ impl Unfolding<'_> {
             task: first_line(&wish.task).into(),
             prompt: Some(wish.task.clone()),
         };
-        self.assign(facts, AssignmentStatus::Pending);
+        let autonomy = self.state.roster.crews.get(&wish.crew).map(|crew| crew.policy.autonomy);
+        let ruling = autonomy.unwrap_or_default().ruling(Wished::Assignment);
+        if ruling == Ruling::Held && !wish.is_question {
+            let reason =
+                format!("An agent hands work to {}, which the crew's policy holds", wish.target_slug);
+            let assignment_id = AssignmentId::from(self.context.mint.cuid());
+            let held = Held::Assignment { assignment_id, assignment: facts.into() };
+            self.hold(held, reason, Some(&wish.crew));
+        } else {
+            self.assign(facts, AssignmentStatus::Pending);
+        }
         Ok(())
     }
 

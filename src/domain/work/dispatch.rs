@@ -152,6 +152,12 @@ impl Unfolding<'_> {
     /// A fresh assignment.
     pub(crate) fn assign(&mut self, facts: AssignmentFacts, status: AssignmentStatus) -> AssignmentId {
         let id = AssignmentId::from(self.context.mint.cuid());
+        self.assign_as(id.clone(), facts, status);
+        id
+    }
+
+    /// One that has its name already.
+    pub(crate) fn assign_as(&mut self, id: AssignmentId, facts: AssignmentFacts, status: AssignmentStatus) {
         let created = AssignmentCreated { assignment: facts.into(), status };
         let assignment = Assignment {
             id: id.clone(),
@@ -171,7 +177,6 @@ impl Unfolding<'_> {
         };
         let face = self.state.created_face(&assignment);
         self.add(Draft::public(id.as_str(), created, face));
-        id
     }
 
     /// Nobody can be given it: the task has failed, without another attempt (`missions.md` 9.4).

@@ -8,8 +8,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use taffrail_domain::approval::{Approval, ApprovalStatus, Held};
 use taffrail_domain::mission::MissionEvent;
-use taffrail_domain::work::{Assignment, AssignmentStatus, Delegation, WorkCommand};
+use taffrail_domain::roster::Ruling;
+use taffrail_domain::work::{Assignment, AssignmentFacts, AssignmentStatus, Delegation, WorkCommand};
 use taffrail_domain::{Actor, AssignmentId, Event, MissionId, Rejection};
 use taffrail_projections::WorkspaceWorld;
 
@@ -82,26 +84,60 @@ pub(super) async fn delegate(
     let missing = "target_slug, task, crew_id, workspace_id, chat_id required";
     let (delegation, actor) = delegation(&inside, &draft, (draft.task.as_deref(), missing))?;
     let done = inside.execute(WorkCommand::Delegate(delegation.into()), actor).await?;
-    let id = &first_entry(&done)?.subject;
-    let body = json!({ "assignment_id": &**id, "status": AssignmentStatus::Pending });
-    Ok((StatusCode::CREATED, Json(body)).into_response())
+    let subject = &first_entry(&done)?.subject;
+    // Where the policy holds it, the question is the fact, and tells what the assignment will be called.
+    let hold = done.world.state.approvals.all.get(&**subject);
+    let id = hold.and_then(|hold| hold.request.held.as_ref()).map_or(&**subject, |held| held.id());
+    let mut body = json!({ "assignment_id": id, "status": AssignmentStatus::Pending });
+    let Some(hold) = hold else { return Ok((StatusCode::CREATED, Json(body)).into_response()) };
+    body["decision"] = json!(Ruling::Held);
+    body["pending_review"] = json!(true);
+    body["approval_id"] = json!(hold.id);
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
 pub(super) async fn show(insider: Insider, Path(id): Path<AssignmentId>) -> Result<Json<Value>, Problem> {
     let inside = insider.inside(None)?;
     let world = inside.world();
     let found = world.state.work.assignments.get(&id);
-    let found = found.filter(|found| is_reached(&inside, found));
-    let found = found.ok_or_else(|| Rejection::not_found("assignment.not_found", "assignment not found"))?;
-    Ok(Json(view(&inside, found)))
+    let held = world.state.approvals.hold_on(id.as_str()).and_then(|hold| Some((hold, held_by(hold)?)));
+    let shown = match (found, held) {
+        (Some(found), _) if is_reached(&inside, &found.facts) => Some(view(&inside, found)),
+        (None, Some((hold, facts))) if is_reached(&inside, facts) => {
+            Some(held_view(&inside, &id, hold, facts))
+        }
+        _ => None,
+    };
+    let not_found = || Rejection::not_found("assignment.not_found", "assignment not found");
+    Ok(Json(shown.ok_or_else(not_found)?))
 }
 
 /// A bound token sees what its crew works, and what it has handed to another one.
-fn is_reached(inside: &Inside, found: &Assignment) -> bool {
+fn is_reached(inside: &Inside, facts: &AssignmentFacts) -> bool {
     let world = inside.world();
-    let by = found.facts.assigned_by.as_ref().and_then(|by| world.state.roster.agents.get(by));
-    inside.reaches(found.facts.crew_id.as_ref())
-        || inside.reaches(by.and_then(|by| by.facts.crew_id.as_ref()))
+    let by = facts.assigned_by.as_ref().and_then(|by| world.state.roster.agents.get(by));
+    inside.reaches(facts.crew_id.as_ref()) || inside.reaches(by.and_then(|by| by.facts.crew_id.as_ref()))
+}
+
+fn held_by(hold: &Approval) -> Option<&AssignmentFacts> {
+    match hold.request.held.as_ref()? {
+        Held::Assignment { assignment, .. } => Some(assignment),
+        Held::Mission { .. } | Held::Crew { .. } | Held::Agent { .. } => None,
+    }
+}
+
+/// What is not there before somebody has said yes, and never will be where nobody does.
+fn held_view(inside: &Inside, id: &AssignmentId, hold: &Approval, facts: &AssignmentFacts) -> Value {
+    let (status, error) = match hold.status {
+        ApprovalStatus::Pending => (AssignmentStatus::Pending, None),
+        _ => (AssignmentStatus::Cancelled, Some("not approved")),
+    };
+    json!({
+        "id": id, "workspace_id": inside.id, "chat_id": facts.chat_id, "assigned_by_id": facts.assigned_by,
+        "assigned_to_id": facts.assigned_to, "task": facts.prompt.as_ref().unwrap_or(&facts.task),
+        "status": status, "started_at": null, "finished_at": hold.decided_at.map(Seconds),
+        "result_summary": null, "error_message": error, "created_at": Seconds(hold.created_at),
+    })
 }
 
 fn view(inside: &Inside, found: &Assignment) -> Value {

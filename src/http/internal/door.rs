@@ -6,9 +6,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use taffrail_domain::approval::ApprovalStatus;
-use taffrail_domain::roster::{AgentPatch, Autonomy, CrewPatch, RosterCommand, Ruling, Wished};
-use taffrail_domain::{Actor, AgentId, CrewId, Text, Workspace};
+use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
+use taffrail_domain::{Actor, AgentId, CrewId, Entry, Text, Workspace};
 
 use super::insider::{Inside, Insider};
 use crate::http::answer::first_entry;
@@ -47,13 +46,12 @@ pub(super) async fn create_crew(
     let inside = insider.inside(draft.workspace_id.as_deref())?;
     let actor = inside.actor(draft.actor_agent_id.as_deref());
     let by = creator(&inside, draft.crew_id.as_deref(), &actor)?;
-    let autonomy = level(&inside.world().state, by.as_ref());
     let patch: CrewPatch = read(draft.rest)?;
     let done = inside.execute(RosterCommand::ProposeCrew { by, patch }, actor).await?;
     let state = &done.world.state;
     let crew = state.crew(&first_entry(&done)?.subject)?;
-    let name = (crew.id.as_str(), &crew.facts.name, &crew.facts.slug);
-    Ok(made(state, name, autonomy.ruling(Wished::Crew), autonomy))
+    let name = (&crew.facts.name, &crew.facts.slug);
+    Ok(made(state, first_entry(&done)?, name))
 }
 
 pub(super) async fn create_agent(
@@ -64,15 +62,12 @@ pub(super) async fn create_agent(
     let inside = insider.inside(draft.workspace_id.as_deref())?;
     let crew = inside.crew(draft.crew_id.as_deref())?;
     let actor = inside.actor(draft.actor_agent_id.as_deref());
-    let own = crew_of(&inside.world().state, &actor);
-    let state = &inside.world().state;
-    let autonomy = own.map_or(Autonomy::Full, |own| level(state, Some(&own))).min(level(state, Some(&crew)));
     let patch: AgentPatch = read(draft.rest)?;
     let done = inside.execute(RosterCommand::ProposeAgent { crew, patch }, actor).await?;
     let state = &done.world.state;
     let agent = state.agent(&first_entry(&done)?.subject)?;
-    let name = (agent.id.as_str(), &agent.facts.name, &agent.facts.slug);
-    Ok(made(state, name, autonomy.ruling(Wished::Agent), autonomy))
+    let name = (&agent.facts.name, &agent.facts.slug);
+    Ok(made(state, first_entry(&done)?, name))
 }
 
 /// The crew whose policy rules: the one that is named or that the token is bound to, else the agent's.
@@ -90,26 +85,20 @@ fn crew_of(state: &Workspace, actor: &Actor) -> Option<CrewId> {
     state.roster.live_agent(agent.as_str()).and_then(|agent| agent.facts.crew_id.clone())
 }
 
-fn level(state: &Workspace, crew: Option<&CrewId>) -> Autonomy {
-    let crew = crew.and_then(|crew| state.roster.live_crew(crew.as_str()));
-    crew.map(|crew| crew.policy.autonomy).unwrap_or_default()
-}
-
 fn read<T: DeserializeOwned>(rest: Map<String, Value>) -> Result<T, Problem> {
     serde_json::from_value(Value::Object(rest)).map_err(|_| Problem::invalid("invalid_json", "Invalid JSON"))
 }
 
-/// 201, or 202 where it is inert until somebody has said yes.
-fn made(
-    state: &Workspace,
-    (id, name, slug): (&str, &Text, &Text),
-    ruling: Ruling,
-    autonomy: Autonomy,
-) -> Response {
-    let hold = state.approvals.hold_on(id).filter(|hold| hold.status == ApprovalStatus::Pending);
+/// 201, or 202 where it is inert until somebody has said yes. What ruled is in the audit row.
+fn made(state: &Workspace, entry: &Entry, (name, slug): (&Text, &Text)) -> Response {
+    let payload = entry.face.as_ref().map(|face| face.payload.get()).unwrap_or_default();
+    let payload: Value = serde_json::from_str(payload).unwrap_or_default();
+    let ruled = &payload["metadata"];
+    let hold = state.approvals.hold_on(&entry.subject);
     let body = json!({
-        "id": id, "name": name, "slug": slug, "decision": ruling, "autonomy_level": autonomy,
-        "pending_review": hold.is_some(), "approval_id": hold.map_or("", |hold| hold.id.as_str()),
+        "id": &*entry.subject, "name": name, "slug": slug, "decision": ruled["decision"],
+        "autonomy_level": ruled["autonomy_level"], "pending_review": ruled["pending_review"],
+        "approval_id": hold.map_or("", |hold| hold.id.as_str()),
     });
     let status = if hold.is_some() { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     (status, Json(body)).into_response()

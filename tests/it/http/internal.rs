@@ -335,6 +335,27 @@ async fn agents_hand_each_other_work() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn work_that_a_strict_crew_hands_on_waits_for_a_yes() {
+    let server = Server::begin().await;
+    let (insider, cast) = (Insider::of(&server), cast(&server, "one").await);
+    set_autonomy(&server, &cast.crew, "strict").await;
+    let wish = json!({ "target_slug": "one-mate", "task": "x", "crew_id": cast.crew, "chat_id": cast.chat });
+    let status =
+        async |id: &str| text(&granted(insider.get(&format!("assignments/{id}")).await, 200), "status");
+    let held = granted(insider.post("assignments", wish.clone()).await, 202);
+    assert_eq!((&held["status"], &held["decision"]), (&json!("PENDING"), &json!("inbox_approve")));
+    let id = text(&held, "assignment_id");
+    assert_eq!(status(&id).await, "PENDING");
+    granted(insider.post("tasks/claim", json!({ "agent_id": cast.mate })).await, 204);
+    decide(&server, &text(&held, "approval_id"), "approved").await;
+    assert_eq!(claim(&insider, &cast.mate).await["id"], id.as_str(), "under the name it was promised");
+    let denied = granted(insider.post("assignments", wish).await, 202);
+    decide(&server, &text(&denied, "approval_id"), "denied").await;
+    assert_eq!(status(&text(&denied, "assignment_id")).await, "CANCELLED");
+    assert_eq!(entries(&server, "assignment.created").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_agents_token_speaks_for_that_agent_only() {
     let server = Server::begin().await;
     let insider = Insider::of(&server);

@@ -20,8 +20,22 @@ impl Worker {
     }
 
     pub(super) fn start_with(url: &str, token: &str, config: &Path, work: &Path, arguments: &[&str]) -> Self {
+        Self::spawn(&["--server", url], token, config, work, arguments)
+    }
+
+    /// One on the socket of the server that has this data directory, for one workspace.
+    pub(super) fn on_socket(data: &Path, workspace: &str, config: &Path, work: &Path) -> Self {
+        let internal = data.join("internal");
+        let token = std::fs::read_to_string(internal.join("token")).unwrap();
+        let socket = internal.join("api.sock").display().to_string();
+        Self::spawn(&["--socket", &socket, "--workspace", workspace], &token, config, work, &[])
+    }
+
+    fn spawn(way: &[&str], token: &str, config: &Path, work: &Path, arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_taffrail"))
-            .args(["worker", "--server", url, "--adapter", "agent", "--lease", "5", "--concurrency", "3"])
+            .arg("worker")
+            .args(way)
+            .args(["--adapter", "agent", "--lease", "5", "--concurrency", "3"])
             .arg("--config")
             .arg(config)
             .arg("--workdir")

@@ -3,3 +3,4 @@
 mod hands;
 mod mission;
 mod processes;
+mod voice;
