@@ -106,6 +106,9 @@ async fn run(arguments: Serve) -> Result<(), ServeError> {
     working.stop().await;
     app.close_streams();
     tokio::join!(server.stop(REQUEST_PATIENCE), internal.stop(REQUEST_PATIENCE));
+    if let Err(error) = std::fs::remove_file(&socket.path) {
+        tracing::debug!(%error, "the socket stays, and the next start replaces it");
+    }
     app.drain().await;
     match app.failure() {
         Some(why) => Err(ServeError::Failed(why)),
@@ -152,8 +155,8 @@ struct Working {
 
 /// How long agents may go on once the process is asked to stop.
 const AGENT_GRACE: Duration = Duration::from_secs(10);
-/// How long a worker in the same process may be silent.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a worker in the same process may be silent: what a kill interrupts goes on so long after the start.
+const LEASE: Duration = Duration::from_secs(15);
 
 impl Working {
     fn start(app: &Arc<Taffrail>, config: &Config, arguments: &Serve, socket: &Path) -> Self {

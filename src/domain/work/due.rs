@@ -1,8 +1,10 @@
 //! What a mission waits for that only the engine does. Asked as often as one likes: what is due follows from
 //! what is true, and not from what was asked before (`missions.md` 15, rows 5 and 8).
 
+use std::sync::Arc;
+
 use super::dispatch::Fitness;
-use super::{Purpose, WorkCommand};
+use super::{Assignment, Purpose, WorkCommand};
 use crate::approval::ApprovalCommand;
 use crate::escalation::EscalationCommand;
 use crate::mission::{Mission, Status, TaskStatus};
@@ -10,6 +12,9 @@ use crate::{AgentId, Command, Offset, TaskId, Time, Workspace};
 
 /// How long a mission may be `IN_PROGRESS` (`missions.md` 9.10): two hours.
 pub const MISSION_MS_MAX: u64 = 2 * 60 * 60 * 1_000;
+
+/// How long an agent waits for another one's answer: ten minutes.
+pub const QUERY_MS_MAX: u64 = 10 * 60 * 1_000;
 
 /// What is due, and when to ask again if nothing happens before.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +47,14 @@ impl Workspace {
             let command = EscalationCommand::Expire { escalation: id.clone() };
             (format!("escalation:{id}"), command.into())
         });
-        approvals.chain(escalations).collect()
+        let is_over = |found: &&Arc<Assignment>| {
+            found.facts.purpose == Purpose::Query && now.0 >= found.created_at.0.saturating_add(QUERY_MS_MAX)
+        };
+        let queries = self.work.live().filter(is_over).map(|found| {
+            let command = WorkCommand::Withdraw { assignment: found.id.clone() };
+            (format!("query:{}", found.id), command.into())
+        });
+        approvals.chain(escalations).chain(queries).collect()
     }
 
     /// What is due for a mission. An agent without a worker is given nothing: people may work its tasks.

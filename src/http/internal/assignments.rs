@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 use taffrail_domain::approval::{Approval, ApprovalStatus, Held};
 use taffrail_domain::mission::MissionEvent;
 use taffrail_domain::roster::Ruling;
-use taffrail_domain::work::{Assignment, AssignmentFacts, AssignmentStatus, Delegation, WorkCommand};
+use taffrail_domain::work::{
+    Assignment, AssignmentFacts, AssignmentStatus, Delegation, QUERY_MS_MAX, WorkCommand,
+};
 use taffrail_domain::{Actor, AssignmentId, Event, MissionId, Rejection};
 use taffrail_projections::WorkspaceWorld;
+use tokio::runtime::Handle;
 
 use super::insider::{Inside, Insider};
 use crate::http::answer::first_entry;
@@ -23,7 +26,7 @@ use crate::http::time::Seconds;
 use crate::writer::{Wish, Writer};
 
 /// How long an agent waits for another one's answer.
-const QUERY_PATIENCE: Duration = Duration::from_secs(10 * 60);
+const QUERY_PATIENCE: Duration = Duration::from_millis(QUERY_MS_MAX);
 /// How far a question may lead to further ones.
 const DEPTH_MAX: i64 = 2;
 const RESPONSE_CHARS_MAX: usize = 10_000;
@@ -55,8 +58,7 @@ fn delegation(
     let crew = inside.crew(draft.crew_id.as_deref())?;
     let chat = inside.chat(&chat)?;
     let world = inside.world();
-    let mission = draft.mission_id.as_deref().or(Some(chat.as_str())).map(MissionId::from);
-    let mission = mission.filter(|id| world.state.missions.contains_key(id));
+    let mission = inside.mission(draft.mission_id.as_deref().unwrap_or(chat.as_str()));
     let by_slug = draft.from_slug.as_deref().and_then(|slug| world.state.roster.agent_slugs.get(slug));
     let actor = inside.actor(draft.actor_agent_id.as_deref().or(by_slug.map(|id| id.as_str())));
     let from = match &actor {
@@ -228,7 +230,9 @@ impl Drop for Asker {
         if !is_live {
             return;
         }
-        tokio::spawn(async move {
+        // Without a runtime the engine withdraws it in time.
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
             let command = WorkCommand::Withdraw { assignment: id }.into();
             let wish = Wish { command, actor: Actor::Orchestrator, request: None };
             if let Err(error) = writer.execute(wish).await {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use taffrail_domain::{Actor, AgentId, ChatId, Command, CrewId, Rejection, WorkspaceId};
+use taffrail_domain::{Actor, AgentId, ChatId, Command, CrewId, MissionId, Rejection, WorkspaceId};
 use taffrail_projections::WorkspaceWorld;
 
 use super::token::{Binding, internal_token};
@@ -173,10 +173,22 @@ impl Inside {
         self.agent(by_slug.or(id))
     }
 
+    /// A mission that the token reaches: of its crew, or one that its agent works for.
+    pub(super) fn mission(&self, named: &str) -> Option<MissionId> {
+        let world = self.world();
+        let found = world.state.missions.get(named)?;
+        let works_for = match &self.binding {
+            Binding::Agent(_, agent) => {
+                world.state.work.of_mission(&found.id).any(|work| work.facts.assigned_to == *agent)
+            }
+            Binding::Master | Binding::Workspace(_) | Binding::Crew(..) => false,
+        };
+        (works_for || self.reaches(Some(&found.crew_id))).then(|| found.id.clone())
+    }
+
     /// The conversation that a body names: one with an agent, or a mission's, which has the mission's id.
     pub(super) fn chat(&self, named: &str) -> Result<ChatId, Problem> {
-        let state = &self.world().state;
-        if state.chats.contains_key(named) || state.missions.contains_key(named) {
+        if self.world().state.chats.contains_key(named) || self.mission(named).is_some() {
             return Ok(named.into());
         }
         Err(Rejection::not_found("chat.not_found", "chat not found").into())

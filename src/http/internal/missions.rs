@@ -98,8 +98,8 @@ pub(super) async fn propose(
 pub(super) async fn show(insider: Insider, Path(id): Path<MissionId>) -> Result<Json<Value>, Problem> {
     let inside = insider.inside(None)?;
     let world = inside.world();
+    let id = inside.mission(id.as_str()).ok_or_else(not_found)?;
     let mission = world.state.missions.get(&id).ok_or_else(not_found)?;
-    inside.crew(Some(mission.crew_id.as_str()))?;
     let tasks: Vec<Value> = mission
         .tasks_in_order()
         .into_iter()

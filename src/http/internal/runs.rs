@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use taffrail_domain::work::{NewRun, RunStatus, WorkCommand};
-use taffrail_domain::{Actor, ActorType, Face, Json as Object, MissionId, Rejection, RunId, Severity};
+use taffrail_domain::{Actor, ActorType, Face, Json as Object, Rejection, RunId, Severity};
 
 use super::insider::{Inside, Insider};
 use crate::http::answer::first_entry;
@@ -82,6 +82,10 @@ pub(super) async fn end(
     Ok(Json(json!({ "id": run, "status": recorded })))
 }
 
+fn mission_not_found() -> Rejection {
+    Rejection::not_found("mission.not_found", "mission not found")
+}
+
 /// A bound token ends no run of somebody else's.
 fn refuse_foreign(inside: &Inside, run: &RunId) -> Result<(), Problem> {
     let world = inside.world();
@@ -119,10 +123,8 @@ pub(super) async fn emit(insider: Insider, sent: Sent<Required<EmitDraft>>) -> R
     let summary = summary.ok_or_else(|| Problem::invalid("journal.summary", "summary is required"))?;
     let agent = inside.agent(draft.agent_id.as_deref())?;
     let crew = inside.crew(draft.crew_id.as_deref())?;
-    let mission = draft.mission_id.map(MissionId::from);
-    if mission.as_ref().is_some_and(|id| !inside.world().state.missions.contains_key(id)) {
-        return Err(Rejection::not_found("mission.not_found", "mission not found").into());
-    }
+    let mission = draft.mission_id.as_deref().map(|id| inside.mission(id).ok_or_else(mission_not_found));
+    let mission = mission.transpose()?;
     let face = Face {
         severity: Severity::Info,
         actor_type: ActorType::Sidecar,
@@ -170,12 +172,14 @@ pub(super) async fn record_cost(
         named.ok_or_else(|| Problem::invalid("cost.incomplete", "provider and model required"))?;
     let agent = inside.agent(draft.agent_id.as_deref())?;
     let crew = inside.crew(draft.crew_id.as_deref())?;
+    let mission = draft.mission_id.as_deref().map(|id| inside.mission(id).ok_or_else(mission_not_found));
+    let mission = mission.transpose()?;
     let ledger = ulid::Ulid::generate().to_string().to_lowercase();
     let face = |entry_type: &str, payload: Value, summary: &str| Face {
         actor_type: ActorType::System,
         crew_id: Some(crew.clone()),
         agent_id: Some(agent.clone()),
-        mission_id: draft.mission_id.as_deref().map(Into::into),
+        mission_id: mission.clone(),
         trace_id: draft.run_id.as_deref().map(Into::into),
         payload: payload.into(),
         refs: json!({ "ledger_id": ledger }).into(),

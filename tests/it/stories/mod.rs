@@ -15,3 +15,4 @@ mod roster;
 mod series;
 mod settings;
 mod tasks;
+mod wishes;
