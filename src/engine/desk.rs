@@ -7,6 +7,7 @@ use std::time::Duration;
 use taffrail_domain::work::{Assignment, Brief, Claim, Note, Report, WorkCommand};
 use taffrail_domain::{Actor, AgentId, AssignmentId, Offset, Rejection, RunId};
 use taffrail_projections::WorkspaceWorld;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, timeout_at};
 
@@ -105,17 +106,11 @@ impl Desk {
         tokio::spawn(async move {
             let wish = Wish { command: command.into(), actor: Actor::Orchestrator, request: None };
             let done = writer.execute(wish).await;
-            let Err(Ok(unheard)) = answer.send(done) else { return };
-            let Some(entry) = unheard.entries.first() else { return };
-            let (assignment, fence) = (AssignmentId::from(&*entry.subject), entry.offset);
-            let command = WorkCommand::HandBack { assignment, fence };
-            let wish = Wish { command: command.into(), actor: Actor::Orchestrator, request: None };
-            if let Err(error) = writer.execute(wish).await {
-                tracing::debug!(%error, "work that nobody heard of goes back when its lease is over");
-            }
+            // Where nobody takes it, it is dropped here, and the work goes back.
+            drop(answer.send(done.map(|done| Unheard { writer, done: Some(done) })));
         });
-        let done = answered.await.map_err(|_| ExecuteError::Unavailable)??;
-        Ok((!done.entries.is_empty()).then_some(done))
+        let mut unheard = answered.await.map_err(|_| ExecuteError::Unavailable)??;
+        Ok(unheard.done.take().filter(|done| !done.entries.is_empty()))
     }
 
     /// A worker is there, though it asks for nothing just now.
@@ -206,6 +201,29 @@ impl Desk {
         actor: Actor,
     ) -> Result<Executed<WorkspaceWorld>, ExecuteError> {
         self.writer.execute(Wish { command: command.into(), actor, request: None }).await
+    }
+}
+
+/// A claim that its worker has not heard of yet.
+struct Unheard {
+    writer: Writer<WorkspaceWorld>,
+    done: Option<Executed<WorkspaceWorld>>,
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        let Some(done) = self.done.take() else { return };
+        // Without a runtime the work goes back when its lease is over.
+        let (Some(entry), Ok(runtime)) = (done.entries.first(), Handle::try_current()) else { return };
+        let (assignment, fence) = (AssignmentId::from(&*entry.subject), entry.offset);
+        let writer = self.writer.clone();
+        runtime.spawn(async move {
+            let command = WorkCommand::HandBack { assignment, fence };
+            let wish = Wish { command: command.into(), actor: Actor::Orchestrator, request: None };
+            if let Err(error) = writer.execute(wish).await {
+                tracing::debug!(%error, "work that nobody heard of goes back when its lease is over");
+            }
+        });
     }
 }
 

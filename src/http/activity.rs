@@ -221,7 +221,10 @@ impl ActivityView {
             }
         };
         let (summary, detail) = match found {
-            Happening::Work(found) => (found.facts.task.clone(), found.result_summary.clone()),
+            Happening::Work(found) => {
+                let question = found.facts.prompt.clone().filter(|_| found.facts.purpose == Purpose::Query);
+                (question.unwrap_or_else(|| found.facts.task.clone()), found.result_summary.clone())
+            }
             Happening::Question(found) => (found.asked.reason.clone(), found.asked.context.clone()),
         };
         Self {

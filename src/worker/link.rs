@@ -97,8 +97,14 @@ impl Link {
     /// Over TCP, as a worker with a CLI token.
     ///
     /// # Errors
-    /// If no client can be made.
+    /// If no client can be made, or the address is none that it could ever reach.
     pub fn to_server(url: &str, token: &str, workspace: Option<&str>) -> Result<Self, LinkError> {
+        let parsed =
+            reqwest::Url::parse(url).map_err(|error| LinkError::Refused(format!("{url}: {error}")))?;
+        if parsed.scheme() != "http" {
+            let why = "a worker speaks plain HTTP; between machines, give it a tunnel";
+            return Err(LinkError::Refused(format!("{url}: {why}")));
+        }
         let client = Client::builder().build().map_err(|error| LinkError::Refused(error.to_string()))?;
         let base = format!("{}/api/v1/worker", url.trim_end_matches('/'));
         let header = ("authorization", format!("Bearer {token}"));

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::command::slug_of;
+use super::command::{SLUG_CHARS_MAX, slug_of};
 use super::{
     AgentPatch, AgentStatus, Autonomy, BehaviorMode, CrewPatch, PolicyChanged, Ruling, Wished, agent_moved,
     policy_changed,
@@ -129,9 +129,11 @@ impl Workspace {
         let rule = Rule { wished: Wished::Agent, crew: Some(&stricter.id), autonomy };
         let ruling = rule.ruling()?;
         let name = patch.name.as_deref().unwrap_or_default();
-        let stem =
-            patch.slug.clone().filter(|slug| !slug.is_empty()).unwrap_or_else(|| slug_of(name, "agent"));
-        let slug = format!("{stem}-{}", joins.facts.slug);
+        let ending = format!("-{}", joins.facts.slug);
+        let room = SLUG_CHARS_MAX.saturating_sub(ending.len());
+        let made = || slug_of(name, "agent").chars().take(room).collect();
+        let stem: String = patch.slug.clone().filter(|slug| !slug.is_empty()).unwrap_or_else(made);
+        let slug = format!("{stem}{ending}");
         if self.roster.agent_slugs.contains_key(slug.as_str()) {
             let detail = format!("agent with slug '{slug}' already exists");
             return Err(Rejection::conflict("agent.slug_taken", detail));

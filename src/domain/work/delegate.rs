@@ -1,13 +1,41 @@
 //! Work that agents hand on, and runs without an assignment (`platform.md` 8.3).
 
-use super::{AssignmentFacts, AssignmentStatus, Delegation, NewRun, Purpose, RunEnd, RunFacts};
+use std::sync::Arc;
+
+use super::{Assignment, AssignmentFacts, AssignmentStatus, Delegation, NewRun, Purpose, RunEnd, RunFacts};
 use crate::approval::Held;
 use crate::roster::{AgentStatus, Ruling, Wished};
 use crate::unfolding::Unfolding;
-use crate::{AssignmentId, Rejection, RunId};
+use crate::{AgentId, AssignmentId, Rejection, RunId, Workspace};
+
+/// How far a question may lead to further ones (`platform.md` 8.3).
+pub const QUERY_DEPTH_MAX: usize = 2;
+
+impl Workspace {
+    /// Two agents that ask each other in turn would do so for ever.
+    fn refuse_too_deep(&self, asker: Option<&AgentId>) -> Result<(), Rejection> {
+        let mut asker = asker.cloned();
+        for _ in 0..=QUERY_DEPTH_MAX {
+            let answers = asker.and_then(|asker| {
+                let own = |found: &&Arc<Assignment>| {
+                    found.facts.purpose == Purpose::Query
+                        && found.status == AssignmentStatus::Running
+                        && found.facts.assigned_to == asker
+                };
+                self.work.live().find(own)
+            });
+            let Some(question) = answers else { return Ok(()) };
+            asker = question.facts.assigned_by.clone();
+        }
+        Err(Rejection::invalid("query.too_deep", "depth must be at most 2"))
+    }
+}
 
 impl Unfolding<'_> {
     pub(super) fn delegate(&mut self, wish: &Delegation) -> Result<(), Rejection> {
+        if wish.is_question {
+            self.state.refuse_too_deep(wish.actor.as_ref())?;
+        }
         let target = self.state.roster.agent_slugs.get(&wish.target_slug);
         let target = target.and_then(|id| self.state.roster.live_agent(id.as_str())).cloned();
         let target = target

@@ -33,6 +33,7 @@ pub use claim::Claim;
 pub use command::{
     Answer, Delegation, Evaluation, NewRun, Note, Report, TaskPlan, TaskRef, Usage, Verdict, WorkCommand,
 };
+pub use delegate::QUERY_DEPTH_MAX;
 pub use due::{Due, MISSION_MS_MAX, QUERY_MS_MAX};
 pub use event::{
     AssignmentClaimed, AssignmentCreated, AssignmentEnded, AssignmentReportedLate, AssignmentUnqueued,

@@ -12,13 +12,14 @@ use taffrail_domain::approval::{Approval, ApprovalStatus, Held};
 use taffrail_domain::mission::MissionEvent;
 use taffrail_domain::roster::Ruling;
 use taffrail_domain::work::{
-    Assignment, AssignmentFacts, AssignmentStatus, Delegation, QUERY_MS_MAX, WorkCommand,
+    Assignment, AssignmentFacts, AssignmentStatus, Delegation, QUERY_DEPTH_MAX, QUERY_MS_MAX, WorkCommand,
 };
 use taffrail_domain::{Actor, AssignmentId, Event, MissionId, Rejection};
 use taffrail_projections::WorkspaceWorld;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
-use super::insider::{Inside, Insider};
+use super::insider::{Inside, Insider, clean};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -27,8 +28,6 @@ use crate::writer::{Wish, Writer};
 
 /// How long an agent waits for another one's answer.
 const QUERY_PATIENCE: Duration = Duration::from_millis(QUERY_MS_MAX);
-/// How far a question may lead to further ones.
-const DEPTH_MAX: i64 = 2;
 const RESPONSE_CHARS_MAX: usize = 10_000;
 
 #[derive(Default, Deserialize)]
@@ -67,7 +66,7 @@ fn delegation(
     };
     let delegation = Delegation {
         target_slug: target.into(),
-        task: task.into(),
+        task: clean(&task),
         crew,
         chat,
         mission,
@@ -161,16 +160,15 @@ pub(super) async fn query(
 ) -> Result<Response, Problem> {
     let draft = sent.json_or("Invalid JSON")?;
     let inside = insider.inside(draft.workspace_id.as_deref())?;
-    if draft.depth.unwrap_or_default() > DEPTH_MAX {
+    // What the caller says counts too: it may be asking on behalf of another one.
+    if usize::try_from(draft.depth.unwrap_or_default()).is_ok_and(|depth| depth > QUERY_DEPTH_MAX) {
         return Err(Problem::invalid("query.too_deep", "depth must be at most 2"));
     }
     let missing = "target_slug, question, crew_id, workspace_id, chat_id required";
     let (delegation, actor) = delegation(&inside, &draft, (draft.question.as_deref(), missing))?;
     refuse_without_worker(&inside, &delegation)?;
-    let command = WorkCommand::Delegate(Delegation { is_question: true, ..delegation }.into());
-    let done = inside.execute(command, actor).await?;
-    let id = AssignmentId::from(&*first_entry(&done)?.subject);
-    let asker = Asker { writer: inside.writer.clone(), id: id.clone() };
+    let asker = Asker::ask(&inside.writer, delegation, actor).await?;
+    let id = asker.id.clone();
     let mut published = inside.writer.watch();
     let ended = published
         .wait_for(|world| world.state.work.assignments.get(&id).is_none_or(|found| !found.status.is_live()));
@@ -222,6 +220,29 @@ struct Asker {
     id: AssignmentId,
 }
 
+impl Asker {
+    /// Asks. The wish has a task of its own: whoever asks may be gone before its answer is there.
+    async fn ask(
+        writer: &Writer<WorkspaceWorld>,
+        delegation: Delegation,
+        actor: Actor,
+    ) -> Result<Self, Problem> {
+        let writer = writer.clone();
+        let (asked, asking) = oneshot::channel();
+        tokio::spawn(async move {
+            let command = WorkCommand::Delegate(Delegation { is_question: true, ..delegation }.into()).into();
+            let done = writer.execute(Wish { command, actor, request: None }).await;
+            let asker = done.map_err(Problem::from).and_then(|done| {
+                let id = AssignmentId::from(&*first_entry(&done)?.subject);
+                Ok(Self { writer, id })
+            });
+            // Where nobody takes it, it is dropped here, and the question with it.
+            drop(asked.send(asker));
+        });
+        asking.await.unwrap_or_else(|_| Err(Problem::internal()))
+    }
+}
+
 impl Drop for Asker {
     fn drop(&mut self) {
         let (writer, id) = (self.writer.clone(), self.id.clone());
@@ -261,7 +282,7 @@ pub(super) async fn report_confidence(
     let confidence = draft.confidence.filter(|confidence| (0.0..=1.0).contains(confidence));
     let confidence = confidence
         .ok_or_else(|| Problem::invalid("report.confidence", "confidence must be a number from 0 to 1"))?;
-    let reason = draft.reason.unwrap_or_default().into();
+    let reason = clean(draft.reason.as_deref().unwrap_or_default());
     let actor = inside.actor(Some(agent.as_str()));
     let command = WorkCommand::ReportConfidence { agent, confidence, reason };
     let done = inside.execute(command, actor).await?;

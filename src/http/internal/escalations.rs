@@ -15,7 +15,7 @@ use taffrail_domain::escalation::{
 use taffrail_domain::{EscalationId, Rejection};
 use taffrail_projections::WorkspaceWorld;
 
-use super::insider::{Inside, Insider};
+use super::insider::{Inside, Insider, clean};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -58,8 +58,8 @@ pub(super) async fn raise(
         crew,
         agent,
         chat,
-        reason: draft.reason.unwrap_or_default().into(),
-        context: draft.context.map(Into::into),
+        reason: clean(draft.reason.as_deref().unwrap_or_default()),
+        context: draft.context.as_deref().map(clean),
         escalation_type,
         metadata: draft.metadata.map(|metadata| Value::Object(metadata).into()).unwrap_or_default(),
     };

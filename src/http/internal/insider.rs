@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use taffrail_domain::{Actor, AgentId, ChatId, Command, CrewId, MissionId, Rejection, WorkspaceId};
+use taffrail_domain::{Actor, AgentId, ChatId, Command, CrewId, MissionId, Rejection, Text, WorkspaceId};
 use taffrail_projections::WorkspaceWorld;
 
 use super::token::{Binding, internal_token};
@@ -14,6 +14,7 @@ use crate::http::body::Sent;
 use crate::http::problem::Problem;
 use crate::http::query;
 use crate::http::work::AtDesk;
+use crate::scrub::Scrubber;
 use crate::writer::{ExecuteError, Executed, Wish, Writer};
 
 const TOKEN: &str = "x-internal-token";
@@ -40,6 +41,11 @@ impl FromRequestParts<App> for Insider {
         let acting = text(ACTING_AGENT).map(str::to_owned);
         Ok(Self { app: Arc::clone(app), binding, named: query::text(&parts.uri, "workspace_id"), acting })
     }
+}
+
+/// A text of an agent as the journal may have it: without what looks like a credential.
+pub(super) fn clean(text: &str) -> Text {
+    (&*Scrubber::default().scrub(text)).into()
 }
 
 /// An insider in a workspace.

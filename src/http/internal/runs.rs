@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use taffrail_domain::work::{NewRun, RunStatus, WorkCommand};
 use taffrail_domain::{Actor, ActorType, Face, Json as Object, Rejection, RunId, Severity};
 
-use super::insider::{Inside, Insider};
+use super::insider::{Inside, Insider, clean};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -34,6 +34,12 @@ pub(super) struct RunDraft {
 
 fn object(map: Option<Map<String, Value>>) -> Object {
     map.map(|map| Value::Object(map).into()).unwrap_or_default()
+}
+
+/// The same without what looks like a credential; what is no object then is left out.
+fn clean_object(map: Option<Map<String, Value>>) -> Object {
+    let text = map.and_then(|map| serde_json::to_string(&map).ok()).unwrap_or_default();
+    object(serde_json::from_str(&clean(&text)).ok())
 }
 
 pub(super) async fn begin(insider: Insider, sent: Sent<Required<RunDraft>>) -> Result<Response, Problem> {
@@ -74,7 +80,7 @@ pub(super) async fn end(
         run: run.clone(),
         status,
         exit_code: draft.exit_code,
-        error_message: draft.error_message.map(Into::into),
+        error_message: draft.error_message.as_deref().map(clean),
         metadata: object(draft.metadata),
     };
     let done = inside.execute(command, inside.actor(None)).await?;
@@ -132,9 +138,9 @@ pub(super) async fn emit(insider: Insider, sent: Sent<Required<EmitDraft>>) -> R
         crew_id: Some(crew),
         agent_id: Some(agent),
         mission_id: mission,
-        payload: object(draft.payload),
-        refs: object(draft.refs),
-        ..Face::new(entry_type, &Actor::System, summary, "")
+        payload: clean_object(draft.payload),
+        refs: clean_object(draft.refs),
+        ..Face::new(entry_type, &Actor::System, &clean(summary), "")
     };
     let done = inside.execute(WorkCommand::Witness(face.into()), inside.actor(None)).await?;
     let id = done.world.entry_id(first_entry(&done)?.offset);

@@ -424,7 +424,7 @@ async fn what_surrounds_an_agent_may_tell_little_and_calls_of_models_cost() {
     let (insider, cast) = (Insider::of(&server), cast(&server, "one").await);
     let wish = |kind: &str| {
         json!({ "type": kind, "summary": "s", "crew_id": cast.crew, "agent_id": cast.mate,
-            "severity": "error", "payload": { "host": "example.org" } })
+            "severity": "error", "payload": { "host": "example.org", "api_key": "abcdefgh1234 5678" } })
     };
     let not_allowed = "entry type not allowed from sidecar";
     refused(insider.post("journal/emit", wish("mission.created")).await, 400, not_allowed);
@@ -432,6 +432,8 @@ async fn what_surrounds_an_agent_may_tell_little_and_calls_of_models_cost() {
     let seen = entries(&server, "network.egress").await;
     assert_eq!((&seen[0]["id"], &seen[0]["severity"]), (&told["id"], &json!("info")), "severity is forced");
     assert_eq!(seen[0]["actor_type"], "sidecar");
+    let payload = json!({ "host": "example.org", "api_key": "***REDACTED***" });
+    assert_eq!(seen[0]["payload"], payload, "credentials never get into the journal");
 
     let cost = json!({ "crew_id": cast.crew, "agent_id": cast.mate, "provider": "OPENAI", "model": "m",
         "input_tokens": 10, "output_tokens": 2, "cost_usd": 0.5 });

@@ -8,9 +8,9 @@ use taffrail_domain::escalation::{
 use taffrail_domain::mission::{MissionCommand, MissionDraft, Proposal};
 use taffrail_domain::roster::{Autonomy, PolicyDraft, RosterCommand, Ruling, Wished};
 use taffrail_domain::work::{AssignmentStatus, Delegation, QUERY_MS_MAX, WorkCommand};
-use taffrail_domain::{Actor, ApprovalId, EscalationId, Json, MissionId, Time};
+use taffrail_domain::{Actor, ApprovalId, EscalationId, Json, MissionId, Rejection, Time};
 
-use super::kit::{LEAD, crew, mission};
+use super::kit::{LEAD, WORKER, crew, mission};
 use super::play::{Play, done};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -144,6 +144,17 @@ fn nobody_answers_for_a_mission_that_is_over() {
 #[test]
 fn a_question_to_an_agent_that_is_never_answered_is_withdrawn() {
     let mut play = Play::begin();
+    ask(&mut play, None, LEAD).expect("granted");
+    let held = play.claim().expect("the question");
+    play.now = Time(play.now.0 + QUERY_MS_MAX);
+    play.engine();
+    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
+    play.report(&held, done()).expect("noted, though late");
+    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
+}
+
+/// An agent asks another one.
+fn ask(play: &mut Play, asker: Option<&str>, target: &str) -> Result<(), Rejection> {
     let open = ChatCommand::Open {
         agent: LEAD.into(),
         chat: Some("chat".into()),
@@ -153,19 +164,26 @@ fn a_question_to_an_agent_that_is_never_answered_is_withdrawn() {
     };
     play.manager(open);
     let question = Delegation {
-        target_slug: play.world.state.roster.agents[LEAD].facts.slug.clone(),
+        target_slug: play.world.state.roster.agents[target].facts.slug.clone(),
         task: "Is it safe?".into(),
         crew: crew(),
         chat: "chat".into(),
         mission: None,
-        actor: None,
+        actor: asker.map(Into::into),
         is_question: true,
     };
-    play.wish(&Actor::Orchestrator, WorkCommand::Delegate(question.into())).expect("granted");
-    let held = play.claim().expect("the question");
-    play.now = Time(play.now.0 + QUERY_MS_MAX);
-    play.engine();
-    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
-    play.report(&held, done()).expect("noted, though late");
-    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
+    play.wish(&Actor::Orchestrator, WorkCommand::Delegate(question.into())).map(drop)
+}
+
+#[test]
+fn two_agents_do_not_ask_each_other_for_ever() {
+    let mut play = Play::begin();
+    let mut pair = [LEAD, WORKER];
+    for _ in 0..2 {
+        ask(&mut play, Some(pair[0]), pair[1]).expect("not too deep yet");
+        play.claim().expect("the question");
+        pair.reverse();
+    }
+    let refused = ask(&mut play, Some(pair[0]), pair[1]).unwrap_err();
+    assert_eq!((refused.code, &*refused.detail), ("query.too_deep", "depth must be at most 2"));
 }
