@@ -1,7 +1,7 @@
 //! A seeded simulation: missions, workers that die, reports that come late or twice, people who meddle, and
 //! crashes after any entry, in virtual time. Whatever happens, the checkers hold.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -11,7 +11,7 @@ use taffrail_domain::mission::{
     MissionCommand, MissionEvent, MissionPatch, Status, TaskDraft, TaskPatch, TaskStatus,
 };
 use taffrail_domain::roster::Role;
-use taffrail_domain::work::{Delegation, EndedBy, Purpose, WorkCommand};
+use taffrail_domain::work::{Delegation, EndedBy, Purpose, WorkCommand, WorkEvent};
 use taffrail_domain::{Actor, ChatId, Event, TaskId, Time};
 use taffrail_projections::World;
 
@@ -32,6 +32,8 @@ struct Sim {
     checked: usize,
     /// Which assignment works each task, by the entries.
     working: BTreeMap<TaskId, String>,
+    /// Assignments and runs that are over.
+    ended: BTreeSet<String>,
 }
 
 impl Sim {
@@ -43,7 +45,15 @@ impl Sim {
         if random.random_bool(0.5) {
             play.without_worker.clear();
         }
-        Self { play, random, held: vec![], begun, checked: 0, working: BTreeMap::new() }
+        Self {
+            play,
+            random,
+            held: vec![],
+            begun,
+            checked: 0,
+            working: BTreeMap::new(),
+            ended: BTreeSet::new(),
+        }
     }
 
     fn pick<T: Clone>(&mut self, all: &[T]) -> Option<T> {
@@ -249,6 +259,9 @@ impl Sim {
                     let has_cause =
                         entry.face.as_ref().is_some_and(|face| face.payload.get().contains("\"reason\""));
                     assert!(has_cause && moved.from != moved.to, "{moved:?}");
+                }
+                Some(Event::Work(WorkEvent::AssignmentEnded(_) | WorkEvent::RunEnded(_))) => {
+                    assert!(self.ended.insert(entry.subject.to_string()), "{} ends twice", entry.subject);
                 }
                 _ => {}
             }
