@@ -89,14 +89,15 @@ async fn a_crowd_hears_everything_once_and_in_order_however_often_it_is_cut_off(
     assert!(cuts.load(Ordering::Relaxed) >= crowd, "nobody was cut off: the test is too short");
 }
 
-/// Listens until all is heard; is cut off now and then, and goes on behind what it has.
+/// Listens until all is heard; is cut off now and then, and goes on behind what it has. On a crowded machine the
+/// server hangs up too, on whoever was not let run for ten seconds and took nothing: a cut like the others.
 async fn by_sse(ear: Ear, from: String, mut random: StdRng, expected: Arc<Expected>, cuts: Arc<AtomicU64>) {
     let (mut last, mut next) = (from, expected.first);
     while next <= expected.last {
         let mut stream = ear.sse("", Some(&last)).await;
         assert_eq!(stream.status, 200);
         for _ in 0..random.random_range(1..3_000) {
-            let event = stream.next().await.unwrap();
+            let Some(event) = stream.next().await else { break };
             assert_eq!(offset_of(&event.id), next);
             (last, next) = (event.id, next + 1);
             if next > expected.last {
@@ -120,7 +121,7 @@ async fn by_socket(
         let mut socket = ear.socket().await;
         socket.say(json!({ "type": "subscribe", "channel": channel, "payload": { "after": last } })).await;
         for _ in 0..random.random_range(1..3_000) {
-            let text = socket.next_text().await.unwrap();
+            let Some(text) = socket.next_text().await else { break };
             if !text.starts_with(r#"{"type":"journal.entry""#) {
                 continue;
             }
