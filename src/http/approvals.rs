@@ -151,7 +151,7 @@ pub(super) struct DecisionDraft {
 #[serde(default)]
 pub(super) struct CancelDraft {
     /// Why.
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 /// A decision.

@@ -10,6 +10,7 @@ use taffrail_domain::roster::Roster;
 use taffrail_domain::{AgentId, ChatId, CrewId, EscalationId, Json, MissionId, Text, UserId, Workspace};
 
 use super::answer::{Done, Listed, Shown};
+use super::approvals::CancelDraft;
 use super::body::{Optional, Required, Sent};
 use super::caller::Member;
 use super::gate::{AnswerAgents, ReadCrews, ReadEscalations};
@@ -97,14 +98,6 @@ pub(super) struct ResolutionDraft {
     action: Option<String>,
     /// Slug of the agent that is to go on instead.
     redirect_to: Option<String>,
-}
-
-/// Body of cancel.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
-#[serde(default)]
-pub(super) struct CancelDraft {
-    /// Why.
-    reason: Option<String>,
 }
 
 /// `GET /api/v1/crews/{crewId}/escalations`: newest first.

@@ -118,7 +118,7 @@ pub enum RosterCommand {
     },
     /// An agent wishes for a crew (`platform.md` 8.3).
     ProposeCrew {
-        /// The crew whose policy rules.
+        /// The crew whose policy rules; that of the agent without it.
         by: Option<CrewId>,
         /// What the new one is to be.
         patch: CrewPatch,

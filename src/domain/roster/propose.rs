@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::command::{SLUG_CHARS_MAX, slug_of};
 use super::{
-    AgentPatch, AgentStatus, Autonomy, BehaviorMode, CrewPatch, PolicyChanged, Ruling, Wished, agent_moved,
-    policy_changed,
+    AgentPatch, AgentStatus, Autonomy, BehaviorMode, Crew, CrewPatch, PolicyChanged, Ruling, Wished,
+    agent_moved, policy_changed,
 };
 use crate::approval::Held;
 use crate::unfolding::Unfolding;
@@ -67,7 +67,7 @@ impl Workspace {
         patch: &CrewPatch,
         context: &Context<'_>,
     ) -> Result<Vec<Draft>, Rejection> {
-        let by = by.and_then(|by| self.roster.live_crew(by.as_str()));
+        let by = by.and_then(|by| self.roster.live_crew(by.as_str())).or_else(|| self.crew_of(context.actor));
         let policy = by.map(|by| by.policy.clone()).unwrap_or_default();
         let rule = Rule { wished: Wished::Crew, crew: by.map(|by| &by.id), autonomy: policy.autonomy };
         let ruling = rule.ruling()?;
@@ -117,13 +117,7 @@ impl Workspace {
         context: &Context<'_>,
     ) -> Result<Vec<Draft>, Rejection> {
         let joins = self.crew(crew.as_str())?;
-        let own = match context.actor {
-            Actor::Agent(agent) => {
-                self.roster.live_agent(agent.as_str()).and_then(|own| own.facts.crew_id.as_ref())
-            }
-            _ => None,
-        };
-        let own = own.and_then(|own| self.roster.live_crew(own.as_str()));
+        let own = self.crew_of(context.actor);
         let stricter = own.filter(|own| own.policy.autonomy < joins.policy.autonomy).unwrap_or(joins);
         let autonomy = stricter.policy.autonomy;
         let rule = Rule { wished: Wished::Agent, crew: Some(&stricter.id), autonomy };
@@ -149,6 +143,14 @@ impl Workspace {
             }
         }
         Ok(unfolding.finish())
+    }
+}
+
+impl Workspace {
+    /// The crew of the agent that acts.
+    fn crew_of(&self, actor: &Actor) -> Option<&Crew> {
+        let Actor::Agent(agent) = actor else { return None };
+        self.roster.live_crew(self.roster.live_agent(agent.as_str())?.facts.crew_id.as_ref()?.as_str())
     }
 }
 

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
-use taffrail_domain::{Actor, AgentId, CrewId, Entry, Text, Workspace};
+use taffrail_domain::{Entry, Text, Workspace};
 
-use super::insider::{Inside, Insider};
+use super::insider::Insider;
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -45,7 +45,9 @@ pub(super) async fn create_crew(
     let draft = sent.json_or("Invalid JSON")?;
     let inside = insider.inside(draft.workspace_id.as_deref())?;
     let actor = inside.actor(draft.actor_agent_id.as_deref());
-    let by = creator(&inside, draft.crew_id.as_deref(), &actor)?;
+    let named = draft.crew_id.as_deref().filter(|crew| !crew.is_empty());
+    let is_named = named.is_some() || inside.bound_crew().is_some();
+    let by = is_named.then(|| inside.crew(named)).transpose()?;
     let patch: CrewPatch = read(draft.rest)?;
     let done = inside.execute(RosterCommand::ProposeCrew { by, patch }, actor).await?;
     let state = &done.world.state;
@@ -68,21 +70,6 @@ pub(super) async fn create_agent(
     let agent = state.agent(&first_entry(&done)?.subject)?;
     let name = (&agent.facts.name, &agent.facts.slug);
     Ok(made(state, first_entry(&done)?, name))
-}
-
-/// The crew whose policy rules: the one that is named or that the token is bound to, else the agent's.
-fn creator(inside: &Inside, named: Option<&str>, actor: &Actor) -> Result<Option<CrewId>, Problem> {
-    let is_named = named.is_some_and(|crew| !crew.is_empty()) || inside.bound_crew().is_some();
-    match is_named {
-        true => inside.crew(named).map(Some),
-        false => Ok(crew_of(&inside.world().state, actor)),
-    }
-}
-
-fn crew_of(state: &Workspace, actor: &Actor) -> Option<CrewId> {
-    let Actor::Agent(agent) = actor else { return None };
-    let agent: &AgentId = agent;
-    state.roster.live_agent(agent.as_str()).and_then(|agent| agent.facts.crew_id.clone())
 }
 
 fn read<T: DeserializeOwned>(rest: Map<String, Value>) -> Result<T, Problem> {

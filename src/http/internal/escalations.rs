@@ -15,7 +15,7 @@ use taffrail_domain::escalation::{
 use taffrail_domain::{EscalationId, Rejection};
 use taffrail_projections::WorkspaceWorld;
 
-use super::insider::{Inside, Insider, clean};
+use super::insider::{Inside, Insider, clean, clean_object};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -61,7 +61,7 @@ pub(super) async fn raise(
         reason: clean(draft.reason.as_deref().unwrap_or_default()),
         context: draft.context.as_deref().map(clean),
         escalation_type,
-        metadata: draft.metadata.map(|metadata| Value::Object(metadata).into()).unwrap_or_default(),
+        metadata: clean_object(draft.metadata),
     };
     let done = inside.execute(EscalationCommand::Raise(question.into()), actor).await?;
     let found = done.world.state.escalation(&EscalationId::from(&*first_entry(&done)?.subject))?;

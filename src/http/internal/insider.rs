@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use taffrail_domain::{Actor, AgentId, ChatId, Command, CrewId, MissionId, Rejection, Text, WorkspaceId};
+use serde_json::{Map, Value};
+use taffrail_domain::{
+    Actor, AgentId, ChatId, Command, CrewId, Json, MissionId, Rejection, Text, WorkspaceId,
+};
 use taffrail_projections::WorkspaceWorld;
 
 use super::token::{Binding, internal_token};
@@ -46,6 +49,13 @@ impl FromRequestParts<App> for Insider {
 /// A text of an agent as the journal may have it: without what looks like a credential.
 pub(super) fn clean(text: &str) -> Text {
     (&*Scrubber::default().scrub(text)).into()
+}
+
+/// The same for free facts; what is no object then is left out.
+pub(super) fn clean_object(facts: Option<Map<String, Value>>) -> Json {
+    let text = facts.and_then(|facts| serde_json::to_string(&facts).ok()).unwrap_or_default();
+    let cleaned: Option<Map<String, Value>> = serde_json::from_str(&clean(&text)).ok();
+    cleaned.map(|facts| Value::Object(facts).into()).unwrap_or_default()
 }
 
 /// An insider in a workspace.

@@ -1,5 +1,5 @@
-//! How often agents may call (`platform.md` 8.1): each token that is bound to a crew or an agent has a bucket of
-//! its own. The daemon's own token and workers with a workspace's are not limited.
+//! How often agents may call (`platform.md` 8.1): the token of each has a bucket of its own. The other tokens are
+//! those of the daemon and of workers, whose signs of life must not wait: they are not limited.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::http::problem::Problem;
 const PER_SECOND: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const BURST: NonZeroU32 = NonZeroU32::new(100).unwrap();
 
-/// The buckets. As many as there are crews and agents: a token that was never given out fills none.
+/// The buckets. As many as there are agents: a token that was never given out fills none.
 pub(in crate::http) struct Limits(RateLimiter<Arc<str>, HashMapStateStore<Arc<str>>, DefaultClock>);
 
 impl Default for Limits {
@@ -29,12 +29,8 @@ impl Limits {
     /// # Errors
     /// 429, with the time after which there is room again.
     pub(super) fn count(&self, binding: &Binding) -> Result<(), Problem> {
-        let bound: Arc<str> = match binding {
-            Binding::Master | Binding::Workspace(_) => return Ok(()),
-            Binding::Crew(_, crew) => crew.as_str().into(),
-            Binding::Agent(_, agent) => agent.as_str().into(),
-        };
-        self.0.check_key(&bound).map_err(|full| {
+        let Binding::Agent(_, agent) = binding else { return Ok(()) };
+        self.0.check_key(&agent.as_str().into()).map_err(|full| {
             let wait = full.wait_time_from(DefaultClock::default().now());
             Problem::too_many(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1))
         })
@@ -46,12 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_agent_has_a_bucket_and_the_daemon_none() {
+    fn each_agent_has_a_bucket_and_workers_have_none() {
         let limits = Limits::default();
         let (one, other) = (Binding::Agent("w".into(), "a".into()), Binding::Agent("w".into(), "b".into()));
         let granted = (0..2 * BURST.get()).filter(|_| limits.count(&one).is_ok()).count();
         assert!(granted >= BURST.get() as usize && granted < 2 * BURST.get() as usize, "{granted}");
         assert!(limits.count(&one).is_err() && limits.count(&other).is_ok());
-        assert!((0..2 * BURST.get()).all(|_| limits.count(&Binding::Master).is_ok()));
+        for free in [Binding::Master, Binding::Workspace("w".into()), Binding::Crew("w".into(), "c".into())] {
+            assert!((0..2 * BURST.get()).all(|_| limits.count(&free).is_ok()), "{free:?}");
+        }
     }
 }

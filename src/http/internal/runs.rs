@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use taffrail_domain::work::{NewRun, RunStatus, WorkCommand};
 use taffrail_domain::{Actor, ActorType, Face, Json as Object, Rejection, RunId, Severity};
 
-use super::insider::{Inside, Insider, clean};
+use super::insider::{Inside, Insider, clean, clean_object};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
 use crate::http::problem::Problem;
@@ -34,12 +34,6 @@ pub(super) struct RunDraft {
 
 fn object(map: Option<Map<String, Value>>) -> Object {
     map.map(|map| Value::Object(map).into()).unwrap_or_default()
-}
-
-/// The same without what looks like a credential; what is no object then is left out.
-fn clean_object(map: Option<Map<String, Value>>) -> Object {
-    let text = map.and_then(|map| serde_json::to_string(&map).ok()).unwrap_or_default();
-    object(serde_json::from_str(&clean(&text)).ok())
 }
 
 pub(super) async fn begin(insider: Insider, sent: Sent<Required<RunDraft>>) -> Result<Response, Problem> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use taffrail::http::Pipeline;
 use taffrail_domain::WorkspaceId;
 use tower::ServiceExt;
@@ -392,6 +394,44 @@ async fn an_agents_token_speaks_for_that_agent_only() {
     let own = format!("runs/{}", text(&held, "run_id"));
     let text = "the run works an assignment and ends with its report";
     refused(voice.patch(&own, json!({ "status": "COMPLETED" })).await, 409, text);
+}
+
+/// A token as anybody with the master makes it (`platform.md` 8.1).
+fn minted(master: &str, kind: &str, word: &str, ids: &[&str]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap();
+    mac.update(format!("crewship internal-token {word} binding v1\0{}", ids.join("\0")).as_bytes());
+    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{kind}.{}.{hex}", ids.join("."))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_bound_to_a_crew_or_a_workspace_works_there_alone() {
+    let (server, other, _) = Server::begin().await.with_another_workspace().await;
+    let insider = Insider::of(&server);
+    let (one, two) = (cast(&server, "one").await, cast(&server, "two").await);
+    let master = taffrail::http::internal_token(&server.app);
+    let crew = insider.bound(&minted(&master, "crwv1", "crew", &[&server.workspace, &one.crew]));
+    let workspace = insider.bound(&minted(&master, "wsv1", "workspace", &[&server.workspace]));
+    let foreign = insider.bound(&minted(&master, "wsv1", "workspace", &[&other]));
+    granted(workspace.get("crews").await, 200);
+    let elsewhere = "workspace_id does not match the workspace bound to the internal token";
+    refused(foreign.get("crews").await, 403, elsewhere);
+
+    for (cast, slug) in [(&one, "one-mate"), (&two, "two-mate")] {
+        let handed = json!({ "target_slug": slug, "task": "x", "crew_id": cast.crew, "chat_id": cast.chat });
+        granted(insider.post("assignments", handed.clone()).await, 201);
+        let mismatch = "crew does not match the crew bound to the internal token";
+        if cast.crew == two.crew {
+            refused(crew.post("assignments", handed).await, 403, mismatch);
+        }
+    }
+    let held = granted(crew.post("tasks/claim", json!({ "lease_seconds": 600 })).await, 200);
+    assert_eq!(held["voice"]["agent_id"], one.mate.as_str());
+    granted(crew.post("tasks/claim", json!({})).await, 204);
+    refused(crew.post("runs", json!({ "agent_id": two.mate })).await, 403, "Forbidden");
+    granted(workspace.post("tasks/claim", json!({})).await, 200);
+    let forged = insider.bound(&minted("another", "crwv1", "crew", &[&server.workspace, &one.crew]));
+    refused(forged.get("crews").await, 403, "Forbidden");
 }
 
 #[tokio::test(flavor = "multi_thread")]
