@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use taffrail::boot::{Options, Taffrail};
 use taffrail::writer::{Wish, Writer};
-use taffrail_domain::checkpoint::{CheckpointCommand, CheckpointDraft};
+use taffrail_domain::checkpoint::{Bookmarked, CheckpointCommand, CheckpointDraft};
 use taffrail_domain::{Actor, CheckpointId, Command, LogTag, MissionId, Offset};
 use taffrail_projections::WorkspaceWorld;
 use tempfile::TempDir;
@@ -55,7 +55,11 @@ async fn figures(entries: usize) -> [u64; 3] {
         divergence.push(asked.elapsed());
         assert!(drifted.len() > 10);
         let asked = Instant::now();
-        let command = CheckpointCommand::Fork { checkpoint: checkpoint.clone(), label: None, source: past };
+        let command = CheckpointCommand::Fork {
+            checkpoint: checkpoint.clone(),
+            label: None,
+            source: past.map(Bookmarked::Mission),
+        };
         execute(&workspace, &actor, command.into()).await;
         fork.push(asked.elapsed());
     }
@@ -75,7 +79,7 @@ async fn bookmark(
 ) -> CheckpointId {
     let world = workspace.world();
     let past = app.mission_as_of(&world, mission, at).await.expect("reads").expect("it had begun");
-    let past = taffrail_domain::checkpoint::AsOf { offset: at, mission: past };
+    let past = taffrail_domain::checkpoint::AsOf { offset: at, then: Bookmarked::Mission(past) };
     let draft = Ok(CheckpointDraft::default());
     let command = CheckpointCommand::Create { mission: mission.clone(), draft, at: Some(Ok(past)) };
     execute(workspace, actor, command.into()).await

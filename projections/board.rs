@@ -3,6 +3,7 @@
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 use taffrail_domain::checkpoint::CheckpointEvent;
+use taffrail_domain::issue::IssueEvent;
 use taffrail_domain::mission::{Mission, MissionEvent, Status};
 use taffrail_domain::roster::RosterEvent;
 use taffrail_domain::{CheckpointId, CrewId, Entry, Event, MissionId, Offset, Workspace};
@@ -59,12 +60,16 @@ impl Board {
         match &entry.event {
             Some(Event::Mission(event)) => self.apply_mission(event, entry, before),
             Some(Event::Checkpoint(event)) => self.apply_checkpoint(event, entry, before),
+            Some(Event::Issue(IssueEvent::IssueDeleted(_))) => {
+                self.remove_checkpoints_of(&(&*entry.subject).into());
+            }
             Some(Event::Roster(RosterEvent::CrewDeleted(_))) => {
                 let crew = CrewId::from(&*entry.subject);
                 let missions: Vec<MissionId> = self.missions(Some(&crew), None).cloned().collect();
                 for id in missions {
                     before.missions.get(&id).into_iter().for_each(|mission| self.remove(mission));
                 }
+                before.issues.of_crew(&crew).for_each(|issue| self.remove_checkpoints_of(issue));
             }
             Some(
                 Event::Roster(_)
@@ -73,7 +78,10 @@ impl Board {
                 | Event::Work(_)
                 | Event::Approval(_)
                 | Event::Chat(_)
-                | Event::Escalation(_),
+                | Event::Escalation(_)
+                | Event::Issue(_)
+                | Event::Tracker(_)
+                | Event::Routine(_),
             )
             | None => {}
         }
@@ -136,7 +144,11 @@ impl Board {
         for shelf in shelves(&mission.crew_id, mission.status) {
             self.take(shelf, mission.born);
         }
-        let range = (mission.id.clone(), Offset(0))..=(mission.id.clone(), Offset(u64::MAX));
+        self.remove_checkpoints_of(&mission.id);
+    }
+
+    fn remove_checkpoints_of(&mut self, mission: &MissionId) {
+        let range = (mission.clone(), Offset(0))..=(mission.clone(), Offset(u64::MAX));
         let checkpoints: Vec<_> = self.checkpoints.range(range).cloned().collect();
         for row in checkpoints {
             self.checkpoint_births.remove(&row.1);

@@ -6,6 +6,7 @@
 mod births;
 mod board;
 mod instance;
+mod issues;
 mod metrics;
 mod notices;
 mod series;
@@ -18,6 +19,10 @@ use taffrail_domain::{Context, Draft, Entry, LogTag, Offset, Rejection, Time};
 
 pub use board::Board;
 pub use instance::InstanceWorld;
+pub use issues::{
+    Change, Changes, IssueBoard, IssueFilter, IssueLog, IssueOrder, IssuePage, IssuePlace, SortBy, Thing,
+    Wanted,
+};
 pub use metrics::{Metrics, MissionMetrics};
 pub use notices::{Notice, is_noise};
 pub use series::{Bucket, Series, SeriesQuery};

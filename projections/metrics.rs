@@ -130,7 +130,10 @@ impl Metrics {
                 | Event::Work(_)
                 | Event::Approval(_)
                 | Event::Chat(_)
-                | Event::Escalation(_),
+                | Event::Escalation(_)
+                | Event::Issue(_)
+                | Event::Tracker(_)
+                | Event::Routine(_),
             )
             | None => {}
         }

@@ -8,11 +8,14 @@ use taffrail_domain::approval::ApprovalEvent;
 use taffrail_domain::chat::{ChatAnswered, ChatEvent};
 use taffrail_domain::checkpoint::CheckpointEvent;
 use taffrail_domain::escalation::{EscalationEvent, EscalationStatus};
+use taffrail_domain::issue::{Cause, IssueEvent, IssueStatus, IssueUpdated, Party, Related, Unrelated};
 use taffrail_domain::mission::{
     Mission, MissionCreated, MissionEvent, MissionStatusChanged, Reason, Status, TaskStatus,
     TaskStatusChanged,
 };
 use taffrail_domain::roster::{Roster, RosterEvent};
+use taffrail_domain::routine::{RoutineEvent, RoutineRunStatus, StepWaitsFor};
+use taffrail_domain::tracker::TrackerEvent;
 use taffrail_domain::work::{Assignment, AssignmentStatus, ConfidenceAction, Purpose, RunStatus, WorkEvent};
 use taffrail_domain::{ActorType, AgentId, CrewId, Entry, Event, MissionId};
 
@@ -53,8 +56,11 @@ impl WorkspaceWorld {
                 notices.workspace("inbox.updated", json!({ "id": &*entry.subject }));
             }
             Some(Event::Escalation(event)) => notices.escalation(event),
+            Some(Event::Issue(event)) => notices.issue(event),
+            Some(Event::Tracker(event)) => notices.tracker(event),
+            Some(Event::Routine(event)) => notices.routine(event),
             Some(Event::Chat(_) | Event::Instance(_) | Event::Marker(_)) => {}
-            None => notices.output(),
+            None => notices.shown(),
         }
         notices.all
     }
@@ -87,10 +93,10 @@ impl Notices<'_> {
         let id = MissionId::from(&*self.entry.subject);
         match event {
             MissionEvent::MissionCreated(created) => self.mission_created(&id, created),
-            MissionEvent::MissionUpdated(_) => {
-                let status = self.mission_of(&id).map(|mission| mission.status);
-                self.mission_updated(&id, status);
-            }
+            MissionEvent::MissionUpdated(_) => match self.mission_of(&id).map(|mission| mission.status) {
+                Some(status) => self.mission_updated(&id, status),
+                None => self.issue_updated(&id),
+            },
             MissionEvent::MissionStatusChanged(moved) => self.mission_moved(&id, moved),
             MissionEvent::MissionDeleted(deleted) => {
                 self.workspace("mission.deleted", json!({ "id": id, "crew_id": deleted.crew_id }));
@@ -102,7 +108,8 @@ impl Notices<'_> {
                 self.task_updated(&id, created.task_id.as_str(), created.status);
             }
             MissionEvent::TaskUpdated(updated) => {
-                let task = self.mission_of(&id).and_then(|mission| mission.tasks.get(&updated.task_id));
+                let found = self.world.state.undertaking(&id);
+                let task = found.and_then(|found| found.tasks.get(&updated.task_id));
                 if let Some(status) = task.map(|task| task.status) {
                     self.task_updated(&id, updated.task_id.as_str(), status);
                 }
@@ -132,7 +139,7 @@ impl Notices<'_> {
         self.workspace("mission.updated", bare);
     }
 
-    fn mission_updated(&mut self, id: &MissionId, status: Option<Status>) {
+    fn mission_updated(&mut self, id: &MissionId, status: Status) {
         self.workspace("mission.updated", json!({ "id": id, "crew_id": self.crew_of(id), "status": status }));
     }
 
@@ -147,7 +154,7 @@ impl Notices<'_> {
         if moved.reason == Reason::Start {
             self.add(format!("mission:{id}"), "mission.updated", json!({ "id": id, "status": moved.to }));
         }
-        self.mission_updated(id, Some(moved.to));
+        self.mission_updated(id, moved.to);
     }
 
     fn task_updated(&mut self, mission: &MissionId, task: &str, status: TaskStatus) {
@@ -298,6 +305,7 @@ impl Notices<'_> {
             | RosterEvent::MemberAdded(_)
             | RosterEvent::MemberRemoved(_)
             | RosterEvent::MemberRoleChanged(_)
+            | RosterEvent::CapabilitiesChanged(_)
             | RosterEvent::WebhookSecretRotated(_)
             | RosterEvent::CrewMemberAdded(_)
             | RosterEvent::CrewMemberRoleChanged(_)
@@ -353,12 +361,194 @@ impl Notices<'_> {
         }
     }
 
+    fn tracker(&mut self, event: &TrackerEvent) {
+        let id = json!({ "id": &*self.entry.subject });
+        let in_project = |project| json!({ "id": &*self.entry.subject, "project_id": project });
+        match event {
+            TrackerEvent::LabelCreated(_) => self.workspace("label.created", id),
+            TrackerEvent::LabelUpdated(_) => self.workspace("label.updated", id),
+            TrackerEvent::LabelDeleted(_) => self.workspace("label.deleted", id),
+            TrackerEvent::ProjectCreated(_) => self.workspace("project.created", id),
+            TrackerEvent::ProjectUpdated(_) => self.workspace("project.updated", id),
+            TrackerEvent::ProjectDeleted(_) => self.workspace("project.deleted", id),
+            TrackerEvent::MilestoneCreated(created) => {
+                self.workspace("milestone.created", in_project(&created.project_id));
+            }
+            TrackerEvent::MilestoneUpdated(updated) => {
+                self.workspace("milestone.updated", in_project(&updated.project_id));
+            }
+            TrackerEvent::MilestoneDeleted(deleted) => {
+                self.workspace("milestone.deleted", in_project(&deleted.project_id));
+            }
+            TrackerEvent::TriageRuleCreated(_) => self.workspace("triage_rule.created", id),
+            TrackerEvent::TriageRuleUpdated(_) => self.workspace("triage_rule.updated", id),
+            TrackerEvent::TriageRuleDeleted(_) => self.workspace("triage_rule.deleted", id),
+            TrackerEvent::TriageProcessed(done) if done.matched > 0 => {
+                let (processed, matched) = (done.processed.to_string(), done.matched.to_string());
+                self.workspace("triage.processed", json!({ "processed": processed, "matched": matched }));
+            }
+            TrackerEvent::RecurringCreated(_) => self.workspace("recurring_issue.created", id),
+            // One that fired has another next time.
+            TrackerEvent::RecurringUpdated(_) | TrackerEvent::RecurringFired(_) => {
+                self.workspace("recurring_issue.updated", id);
+            }
+            TrackerEvent::RecurringDeleted(_) => self.workspace("recurring_issue.deleted", id),
+            TrackerEvent::TriageProcessed(_)
+            | TrackerEvent::SavedViewCreated(_)
+            | TrackerEvent::SavedViewUpdated(_)
+            | TrackerEvent::SavedViewDeleted(_) => {}
+        }
+    }
+
+    fn routine(&mut self, event: &RoutineEvent) {
+        let id = &*self.entry.subject;
+        match event {
+            RoutineEvent::RoutineSaved(saved) => {
+                let told = json!({
+                    "id": id, "slug": saved.routine.slug, "name": saved.routine.name, "status": saved.status,
+                });
+                self.workspace("pipeline.saved", told);
+            }
+            RoutineEvent::RoutineStatusChanged(moved) => {
+                let found = self.world.state.routines.live(id);
+                let slug = found.map(|routine| routine.facts.slug.clone());
+                self.workspace("pipeline.updated", json!({ "id": id, "slug": slug, "status": moved.to }));
+            }
+            RoutineEvent::RoutineDeleted(deleted) => {
+                self.workspace("pipeline.deleted", json!({ "id": id, "slug": deleted.slug }));
+            }
+            RoutineEvent::RoutineRunStarted(_) => {
+                self.routine_run("pipeline.run.started", RoutineRunStatus::Running);
+            }
+            RoutineEvent::RoutineRunEnded(ended) => {
+                let event = match ended.status {
+                    RoutineRunStatus::Completed => "pipeline.run.completed",
+                    RoutineRunStatus::Cancelled => "pipeline.run.cancelled",
+                    _ => "pipeline.run.failed",
+                };
+                self.routine_run(event, ended.status);
+            }
+            RoutineEvent::WaitpointCreated(_) => {
+                self.routine_run("pipeline.run.waiting", RoutineRunStatus::Waiting);
+                self.workspace("inbox.updated", json!({ "id": id }));
+            }
+            RoutineEvent::WaitpointDecided(_) => self.workspace("inbox.updated", json!({ "id": id })),
+            RoutineEvent::RoutineStepWaiting(waiting) => match waiting.waits_for {
+                StepWaitsFor::Time { .. } | StepWaitsFor::Http => {
+                    self.routine_run("pipeline.run.waiting", RoutineRunStatus::Waiting);
+                }
+                // The run it called says what it waits for.
+                StepWaitsFor::Run { .. } => {}
+            },
+            RoutineEvent::RoutineLoopBegun(_)
+            | RoutineEvent::RoutineItemEnded(_)
+            | RoutineEvent::RoutineStepEnded(_) => {}
+        }
+    }
+
+    fn routine_run(&mut self, event: &'static str, status: RoutineRunStatus) {
+        let id = &*self.entry.subject;
+        let Some(run) = self.world.state.routines.runs.get(id).cloned() else { return };
+        let payload = json!({
+            "run_id": id, "pipeline_id": run.facts.routine_id, "pipeline_slug": run.slug, "status": status,
+        });
+        self.workspace(event, payload);
+    }
+
+    /// Hints about issues (`issues.md` 10.4). One for each wish, however much of the issue it changed.
+    fn issue(&mut self, event: &IssueEvent) {
+        let id = MissionId::from(&*self.entry.subject);
+        match event {
+            IssueEvent::IssueCreated(created) => {
+                let told = json!({ "id": id, "identifier": created.identifier, "title": created.title });
+                self.workspace("issue.created", told);
+            }
+            IssueEvent::IssueUpdated(updated) => self.issue_changed(&id, updated),
+            IssueEvent::IssueDeleted(deleted) => {
+                self.workspace("issue.deleted", json!({ "id": id, "identifier": deleted.identifier }));
+            }
+            IssueEvent::Commented(_) | IssueEvent::CommentEdited(_) | IssueEvent::CommentDeleted(_) => {
+                self.issue_updated(&id);
+            }
+            IssueEvent::Related(Related { source_id, target_id, .. })
+            | IssueEvent::Unrelated(Unrelated { source_id, target_id, .. }) => {
+                self.issue_updated(source_id);
+                self.issue_updated(target_id);
+            }
+            // What they were detached from has a notice of its own, one for all of them.
+            IssueEvent::IssuesDetached(_) => {}
+            // Every value in this area is a text, counts too.
+            IssueEvent::IssuesBulkUpdated(bulk) => {
+                self.workspace("issues.bulk_updated", json!({ "count": bulk.count.to_string() }));
+            }
+            IssueEvent::IssueNoted(_) | IssueEvent::Mentioned(_) => {}
+        }
+    }
+
+    fn issue_changed(&mut self, id: &MissionId, updated: &IssueUpdated) {
+        let Some(issue) = self.world.state.issues.all.get(id).cloned() else { return };
+        let mut told = json!({ "id": id, "identifier": issue.identifier });
+        // Where it stood then: the world may be further on.
+        let status = updated.moved.map_or(issue.status, |moved| moved.to);
+        match updated.cause {
+            // Told once for all of them.
+            Cause::Bulk | Cause::Triage => return,
+            Cause::Start if status == IssueStatus::InProgress => {
+                told["status"] = json!(status);
+                return self.workspace("issue.started", told);
+            }
+            // The first half of trying again.
+            Cause::Start => return,
+            Cause::Engine => {
+                let payload = json!({
+                    "id": id, "crew_id": issue.crew_id, "title": issue.title, "status": status,
+                });
+                self.workspace("mission.updated", payload);
+            }
+            Cause::Delegation => {
+                let agent = issue.facts.assignee.as_ref().and_then(Party::as_agent);
+                let agent = agent.and_then(|agent| self.roster_of().agents.get(&agent));
+                told["assignee"] = json!(agent.map(|agent| agent.facts.slug.clone()));
+            }
+            Cause::Patch
+            | Cause::Stop
+            | Cause::Approved
+            | Cause::ChangesRequested
+            | Cause::ParentDeleted
+            | Cause::Agent
+            | Cause::Import
+            | Cause::Move
+            | Cause::Routine => {}
+        }
+        if updated.moved.is_some() {
+            told["status"] = json!(status);
+        }
+        self.workspace("issue.updated", told);
+    }
+
+    /// What is gone meanwhile has its own notice.
+    fn issue_updated(&mut self, id: &MissionId) {
+        let Some(issue) = self.world.state.issues.all.get(id) else { return };
+        let told = json!({ "id": id, "identifier": issue.identifier });
+        self.workspace("issue.updated", told);
+    }
+
+    /// What is shown and changes no state.
+    fn shown(&mut self) {
+        let entry_type = self.entry.face.as_ref().map(|face| face.entry_type.clone());
+        match entry_type.as_deref() {
+            Some("notification.delivered") => {
+                let id = self.world.entry_id(self.entry.offset);
+                self.workspace("inbox.updated", json!({ "id": id }));
+            }
+            Some("exec.output_chunk") => self.output(),
+            _ => {}
+        }
+    }
+
     /// Output of a run, for who follows the agent.
     fn output(&mut self) {
-        let Some(face) = self.entry.face.as_ref().filter(|face| &*face.entry_type == "exec.output_chunk")
-        else {
-            return;
-        };
+        let Some(face) = self.entry.face.as_ref() else { return };
         let Some(agent) = &face.agent_id else { return };
         let payload: Value = serde_json::from_str(face.payload.get()).unwrap_or_default();
         let told = json!({

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use taffrail_domain::issue::IssueStatus;
 use taffrail_domain::mission::Mission;
 use taffrail_domain::{Rejection, Time};
 
-use crate::WorkspaceWorld;
+use crate::{IssueFilter, IssueOrder, Wanted, WorkspaceWorld};
 
 const MINUTE_MS: u64 = 60_000;
 const BUCKETS_MAX: u64 = 200;
@@ -114,8 +115,7 @@ impl SeriesQuery {
             "cost_usd" => self.costs(world, &mut series),
             "runs_count" => self.runs(world, &mut series),
             "active_missions" => self.active(world, &mut series),
-            // There are no issues yet: none was closed.
-            _ => {}
+            _ => self.closed(world, &mut series),
         }
         if self.group_by == "none" {
             series.series_labels.insert(TOTAL.into(), "Total".into());
@@ -124,6 +124,30 @@ impl SeriesQuery {
             }
         }
         series
+    }
+
+    /// Issues that were done, by when. What was done since then has changed since then.
+    fn closed(&self, world: &WorkspaceWorld, series: &mut Series) {
+        let since = series.buckets.first().map_or(0, |bucket| bucket.starts_at);
+        let filter = IssueFilter {
+            statuses: Wanted::any_of([Some(IssueStatus::Done)]),
+            updated_since: Some(Time(since)),
+            ..IssueFilter::default()
+        };
+        let whole = (0, None);
+        let done =
+            world.issues.page(&filter, None, IssueOrder::default(), whole, usize::MAX - 1, &world.state);
+        for issue in done.ids.iter().filter_map(|id| world.state.issues.all.get(id)) {
+            let Some(at) = issue.completed_at else { continue };
+            let crew = issue.crew_id.as_str();
+            let label = world.state.roster.crews.get(crew).map_or(UNKNOWN, |crew| &*crew.facts.name);
+            let key = match self.group_by {
+                "crew" => (crew, label),
+                "status" => (issue.status.as_str(), issue.status.as_str()),
+                _ => (TOTAL, TOTAL),
+            };
+            series.add(at, key, 1.0, self.bucket.1);
+        }
     }
 
     /// A mission's cost counts when it last changed.

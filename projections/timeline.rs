@@ -3,9 +3,7 @@
 use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 use taffrail_domain::marker::MarkerEvent;
-use taffrail_domain::{
-    ActorType, Entry, Event, Face, MissionId, Offset, Priority, Severity, Text, Time, Workspace,
-};
+use taffrail_domain::{ActorType, Entry, Event, Face, Offset, Priority, Severity, Text, Time, Workspace};
 
 /// Which entries, all conditions together (`journal.md` 3.1). An empty list is no condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +36,8 @@ pub struct Filter {
     pub after: Option<Offset>,
     /// Only before this offset.
     pub before: Option<Offset>,
+    /// Only these, ascending: what a full-text index found.
+    pub within: Option<Vec<Offset>>,
 }
 
 /// Which end first.
@@ -136,12 +136,18 @@ impl Timeline {
         let Some(matcher) = Matcher::new(filter, self) else { return };
         let (first, last) = self.range(filter);
         let mut check = |offset: Offset, row: &Row| !matcher.matches(row) || found(offset);
+        let step = |offset: Offset| self.row(offset).is_none_or(|row| check(offset, row));
+        let mission = filter.mission.as_ref().map(|mission| state.histories.get(mission.as_str()));
+        if let Some(within) = &filter.within {
+            let from = within.partition_point(|offset| *offset < first);
+            let to = within.partition_point(|offset| *offset <= last).max(from);
+            let shows =
+                |offset: &Offset| mission.is_none_or(|mission| mission.is_some_and(|it| it.shows(*offset)));
+            return each(within[from..to].iter().copied().filter(shows), order, step);
+        }
         let nothing = Vector::new();
-        let postings = match (&filter.mission, matcher.trace) {
-            (Some(mission), _) => {
-                let history = state.histories.get(&MissionId::from(mission.as_str()));
-                Some(history.map_or(&nothing, |history| &history.public))
-            }
+        let postings = match (mission, matcher.trace) {
+            (Some(mission), _) => Some(mission.map_or(&nothing, |history| &history.public)),
             (None, Some(trace)) => Some(self.traces.get(&trace).unwrap_or(&nothing)),
             (None, None) => None,
         };
@@ -149,12 +155,7 @@ impl Timeline {
             Some(offsets) => {
                 let from = partition(offsets, |offset| *offset < first);
                 let to = partition(offsets, |offset| *offset <= last).max(from);
-                let posted = offsets.focus().narrow(from..to).into_iter().copied();
-                let mut step = |offset: Offset| self.row(offset).is_none_or(|row| check(offset, row));
-                match order {
-                    Order::OldestFirst => posted.take_while(|offset| step(*offset)).for_each(drop),
-                    Order::NewestFirst => posted.rev().take_while(|offset| step(*offset)).for_each(drop),
-                }
+                each(offsets.focus().narrow(from..to).into_iter().copied(), order, step);
             }
             None => {
                 let from = usize::try_from(first.0 - 1).unwrap_or(usize::MAX).min(self.rows.len());
@@ -261,6 +262,18 @@ impl Timeline {
         self.texts.push_back(text.into());
         self.names.insert(text.into(), name);
         name
+    }
+}
+
+/// Steps through ascending offsets from the end that the order begins with, until a step says stop.
+fn each(
+    offsets: impl DoubleEndedIterator<Item = Offset>,
+    order: Order,
+    mut step: impl FnMut(Offset) -> bool,
+) {
+    match order {
+        Order::OldestFirst => offsets.take_while(|offset| step(*offset)).for_each(drop),
+        Order::NewestFirst => offsets.rev().take_while(|offset| step(*offset)).for_each(drop),
     }
 }
 
@@ -384,6 +397,25 @@ mod tests {
         assert_eq!(found(&Filter { after: Some(Offset(1)), ..trace("run1") }), [4]);
         assert_eq!(found(&Filter { before: Some(Offset(4)), ..trace("run1") }), [1]);
         assert_eq!(found(&trace("run2")), [0; 0]);
+    }
+
+    #[test]
+    fn what_an_index_found_is_narrowed_by_all_else_and_comes_in_either_order() {
+        let within = |offsets: &[u64]| Filter {
+            within: Some(offsets.iter().copied().map(Offset).collect()),
+            ..Filter::default()
+        };
+        assert_eq!(found(&within(&[1, 3, 4, 9])), [4, 3, 1]);
+        assert_eq!(found(&Filter { trace: Some("run1".into()), ..within(&[1, 2, 3]) }), [1]);
+        assert_eq!(
+            found(&Filter { after: Some(Offset(1)), before: Some(Offset(4)), ..within(&[1, 3, 4]) }),
+            [3]
+        );
+        assert_eq!(found(&Filter { mission: Some("none".into()), ..within(&[1]) }), [0; 0]);
+        assert_eq!(found(&within(&[])), [0; 0]);
+        let (timeline, state) = (runs(), Workspace::default());
+        let oldest = timeline.select(&within(&[1, 3, 4]), Order::OldestFirst, 2, &state);
+        assert_eq!(oldest, [Offset(1), Offset(3)]);
     }
 
     #[test]

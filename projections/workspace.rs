@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use taffrail_domain::{Command, Context, Draft, Entry, EntryId, LogTag, Offset, Rejection, Time, Workspace};
 
-use crate::{Board, Metrics, Timeline, World};
+use crate::{Board, Changes, IssueBoard, IssueLog, Metrics, Timeline, World};
 
 /// One workspace at one head: what deciders look at, and what readers read.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,12 @@ pub struct WorkspaceWorld {
     pub metrics: Metrics,
     /// The journal list.
     pub timeline: Timeline,
+    /// Lists of issues.
+    pub issues: IssueBoard,
+    /// Their activity logs.
+    pub issue_log: IssueLog,
+    /// What changed of them since when.
+    pub changes: Changes,
 }
 
 impl WorkspaceWorld {
@@ -64,7 +70,11 @@ impl World for WorkspaceWorld {
         self.board.apply(entry, &self.state);
         self.timeline.apply(entry);
         self.metrics.forget(entry, &self.state);
+        self.issue_log.apply(entry, &self.state);
+        self.changes.apply(entry, &self.state);
+        let rows = IssueBoard::rows(entry, &self.state);
         self.state.apply(entry);
+        self.issues.apply(entry, &rows, &self.state);
         self.metrics.note(entry, &self.state);
     }
 }

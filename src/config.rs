@@ -28,6 +28,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// The socket of the internal API.
     pub internal: InternalConfig,
+    /// What steps of routines may do.
+    pub routines: RoutinesConfig,
 }
 
 /// The worker inside `taffrail serve`.
@@ -37,6 +39,13 @@ pub struct WorkerConfig {
     pub adapters: Vec<String>,
     /// How many agents it runs at a time.
     pub concurrency: usize,
+}
+
+/// What steps of routines may do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RoutinesConfig {
+    /// Whether `http` steps may ask private, loopback and link-local addresses.
+    pub allow_private_http: bool,
 }
 
 /// Where the internal API is.
@@ -93,6 +102,8 @@ struct File {
     worker: WorkerTable,
     #[serde(default)]
     internal: InternalTable,
+    #[serde(default)]
+    routines: RoutinesTable,
 }
 
 #[derive(Deserialize)]
@@ -124,6 +135,13 @@ struct InternalTable {
     socket: Option<PathBuf>,
     #[serde(default)]
     on_loopback: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoutinesTable {
+    #[serde(default)]
+    allow_private_http: bool,
 }
 
 /// Why a file is no configuration.
@@ -195,6 +213,7 @@ impl Config {
             adapters,
             worker: WorkerConfig { adapters: chosen, concurrency },
             internal: InternalConfig { socket: file.internal.socket, on_loopback: file.internal.on_loopback },
+            routines: RoutinesConfig { allow_private_http: file.routines.allow_private_http },
         })
     }
 }

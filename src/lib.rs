@@ -14,6 +14,7 @@ pub mod live;
 pub mod mint;
 pub mod output;
 mod scrub;
+pub mod search;
 pub mod snapshot;
 pub mod stored;
 pub mod vault;

@@ -1,11 +1,17 @@
 //! Fresh ids, from the clock and from randomness.
 
+use std::sync::{Mutex, PoisonError};
+
 use taffrail_domain::Mint;
-use ulid::Ulid;
+use ulid::{Generator, Ulid};
 
 /// The real source of ids.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FreshIds;
+
+/// Within a millisecond ids count on from a random number: whoever is born later has the greater id, which is
+/// what breaks ties in lists (`issues.md` 6.1).
+static IN_ORDER: Mutex<Generator> = Mutex::new(Generator::new());
 
 const RANDOM_BITS: u32 = 80;
 const TIME_DIGITS: usize = 8;
@@ -14,7 +20,9 @@ const RANDOM_DIGITS: usize = 16;
 impl Mint for FreshIds {
     /// `c`, the epoch in ms and 80 random bits, both in base 36: ids sort by their time of birth.
     fn cuid(&self) -> String {
-        let id = Ulid::generate().0;
+        let mut in_order = IN_ORDER.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = in_order.generate().unwrap_or_else(|full| full.commit_overflow_increment()).0;
+        drop(in_order);
         let mut text = String::with_capacity(1 + TIME_DIGITS + RANDOM_DIGITS);
         text.push('c');
         push_base36(&mut text, id >> RANDOM_BITS, TIME_DIGITS);
@@ -51,6 +59,12 @@ mod tests {
             assert_eq!(id.len(), 25, "{id}");
             assert!(id.starts_with('c') && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
         }
+    }
+
+    #[test]
+    fn who_is_born_later_has_the_greater_id() {
+        let ids: Vec<String> = (0..1_000).map(|_| FreshIds.cuid()).collect();
+        assert!(ids.is_sorted());
     }
 
     #[test]

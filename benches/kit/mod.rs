@@ -103,6 +103,11 @@ impl Workshop {
         (mission, batches)
     }
 
+    /// The crew that everything belongs to.
+    pub(crate) fn crew(&self) -> CrewId {
+        self.crew.clone()
+    }
+
     fn add_task(&mut self, mission: &MissionId, order: i64, batches: &mut Vec<Vec<Draft>>) -> TaskId {
         let draft = TaskDraft {
             title: Some(format!("Step {order}: copy a table and compare the sums")),

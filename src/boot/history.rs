@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use taffrail_domain::checkpoint::Bookmarked;
+use taffrail_domain::issue::Issue;
 use taffrail_domain::mission::Mission;
 use taffrail_domain::{Entry, LogTag, MissionId, Offset};
 use taffrail_journal::ReadError;
@@ -86,5 +88,46 @@ impl Taffrail {
         })
         .await?;
         Ok(then.map(Arc::new))
+    }
+
+    /// The same of an issue.
+    ///
+    /// # Errors
+    /// If the journal does not give its entries back whole.
+    pub async fn issue_as_of(
+        &self,
+        world: &WorkspaceWorld,
+        id: &MissionId,
+        point: Offset,
+    ) -> Result<Option<Arc<Issue>>, ReadError> {
+        let Some(history) = world.state.histories.get(id) else { return Ok(None) };
+        if let Some(live) = world.state.issues.all.get(id)
+            && history.changes.last().is_some_and(|last| *last <= point)
+        {
+            return Ok(Some(Arc::clone(live)));
+        }
+        let mut then = None;
+        self.each_entry(world.log(), history.changes_until(point), |read| {
+            then = Issue::fold(then.take(), id, &read.entry);
+            ControlFlow::Continue(())
+        })
+        .await?;
+        Ok(then.map(Arc::new))
+    }
+
+    /// A mission or an issue, whichever the id is of.
+    ///
+    /// # Errors
+    /// If the journal does not give its entries back whole.
+    pub async fn as_of(
+        &self,
+        world: &WorkspaceWorld,
+        id: &MissionId,
+        point: Offset,
+    ) -> Result<Option<Bookmarked>, ReadError> {
+        if let Some(mission) = self.mission_as_of(world, id, point).await? {
+            return Ok(Some(Bookmarked::Mission(mission)));
+        }
+        Ok(self.issue_as_of(world, id, point).await?.map(Bookmarked::Issue))
     }
 }

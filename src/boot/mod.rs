@@ -37,8 +37,9 @@ pub use options::{BootError, Options};
 pub use tenancy::RotatedSecret;
 
 use crate::durable;
-use crate::engine::Driving;
+use crate::engine::{Driving, Reach};
 use crate::output::Outputs;
+use crate::search;
 use crate::snapshot::Snapshots;
 use crate::vault::Vault;
 use crate::writer::{self, Alarm, Running, Surroundings, Writer};
@@ -72,10 +73,16 @@ pub struct Taffrail {
     bootstrap_until: Option<Instant>,
     /// The engines' tasks; they end before the writers.
     driving: Mutex<Vec<Driving>>,
+    /// Where the indexes live.
+    searches: search::Home,
+    /// The indexes' tasks; they end before the writers.
+    following: Mutex<Vec<search::Following>>,
     /// The writers' tasks.
     running: Mutex<Vec<Running>>,
     /// The whole output of runs.
     outputs: Outputs,
+    /// What steps of routines may ask over HTTP.
+    reach: Reach,
     /// Set once streams are to end.
     closing: watch::Sender<bool>,
     /// Work that must not end half-way because its caller went away.
@@ -146,6 +153,9 @@ impl Taffrail {
         let surroundings = Surroundings { journal, clock: options.clock, alarm };
         let overview = Arc::new(Overview::default());
         let witness = overview.of_instance(&folds.instance);
+        let searches = store.as_ref().map_or_else(search::Home::in_memory, |store| {
+            search::Home::on_disk(&options.data, store.journal.store_id())
+        });
         let (instance, running) = writer::start_witnessed(folds.instance.clone(), &surroundings, witness);
         let app = Arc::new(Self {
             surroundings,
@@ -157,8 +167,11 @@ impl Taffrail {
             late: AtomicBool::new(false),
             bootstrap_until: options.bootstrap_window.map(|window| Instant::now() + window),
             driving: Mutex::default(),
+            searches,
+            following: Mutex::default(),
             running: Mutex::new(vec![running]),
             outputs,
+            reach: options.reach,
             closing: watch::Sender::new(false),
             errands: Mutex::default(),
             upkeep: Mutex::default(),
@@ -197,6 +210,10 @@ impl Taffrail {
         let driving = std::mem::take(&mut *lock(&self.driving));
         for engine in driving {
             engine.stop().await;
+        }
+        let following = std::mem::take(&mut *lock(&self.following));
+        for follower in following {
+            follower.stop().await;
         }
         let running = std::mem::take(&mut *lock(&self.running));
         for writer in running {

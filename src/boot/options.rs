@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use taffrail_domain::{DecodeError, LogTag, Offset, Time};
 use taffrail_journal::{OpenError, ReadError};
 
+use crate::engine::Reach;
 use crate::writer::{Clock, ExecuteError};
 
 /// How an instance is opened.
@@ -22,12 +23,20 @@ pub struct Options {
     pub bootstrap_window: Option<Duration>,
     /// The wall clock.
     pub clock: Clock,
+    /// What steps of routines may ask over HTTP.
+    pub reach: Reach,
 }
 
 impl Options {
     /// The defaults for a data directory.
     pub fn new(data: impl Into<PathBuf>) -> Self {
-        Self { data: data.into(), accept_clock: false, bootstrap_window: None, clock: Arc::new(wall_clock) }
+        Self {
+            data: data.into(),
+            accept_clock: false,
+            bootstrap_window: None,
+            clock: Arc::new(wall_clock),
+            reach: Reach::default(),
+        }
     }
 }
 
@@ -37,6 +46,7 @@ impl fmt::Debug for Options {
             .field("data", &self.data)
             .field("accept_clock", &self.accept_clock)
             .field("bootstrap_window", &self.bootstrap_window)
+            .field("reach", &self.reach)
             .finish_non_exhaustive()
     }
 }

@@ -13,12 +13,14 @@ use taffrail_projections::{WorkspaceWorld, World};
 
 use super::{BootError, Taffrail, lock};
 use crate::engine::{self, Desk};
+use crate::search::{self, Search};
 use crate::writer::{self, ExecuteError, Wish, Writer};
 
 /// What belongs to one workspace while it is open.
 pub(super) struct Office {
     writer: Writer<WorkspaceWorld>,
     desk: Arc<Desk>,
+    search: Arc<Search>,
 }
 
 impl Taffrail {
@@ -27,6 +29,25 @@ impl Taffrail {
     pub fn desk(&self, log: LogTag) -> Option<Arc<Desk>> {
         let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
         workspaces.get(&log).map(|office| Arc::clone(&office.desk))
+    }
+
+    /// An open workspace's index.
+    #[must_use]
+    pub fn search(&self, log: LogTag) -> Option<Arc<Search>> {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        workspaces.get(&log).map(|office| Arc::clone(&office.search))
+    }
+
+    /// How many entries, of all workspaces, search does not find yet.
+    #[must_use]
+    pub fn search_lag_entries(&self) -> u64 {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        let lag = |office: &Office| {
+            // Asked in this order, so that it is never below none.
+            let followed = office.search.followed();
+            office.writer.world().head().0.saturating_sub(followed.0)
+        };
+        workspaces.values().map(lag).sum()
     }
 
     /// An open workspace's writer.
@@ -48,6 +69,14 @@ impl Taffrail {
         let own = self.overview.workspaces_of(user).into_iter();
         let open = own.filter_map(|(id, log)| Some((id, self.workspace_of_log(log)?)));
         open.filter(|(_, writer)| writer.world().state.roster.role(user).is_some()).collect()
+    }
+
+    /// The workspace one of whose runs waits for whoever has this token.
+    #[must_use]
+    pub fn workspace_of_waitpoint(&self, token: &str) -> Option<Writer<WorkspaceWorld>> {
+        let has =
+            |writer: &Writer<WorkspaceWorld>| writer.world().state.routines.waitpoints.contains_key(token);
+        self.open_writers().into_iter().find(has)
     }
 
     /// Starts a writer for every registered workspace, and gives those their first entries that a crash
@@ -131,9 +160,11 @@ impl Taffrail {
             let witness = self.overview.of_workspace(id.clone(), &world);
             let (writer, running) = writer::start_witnessed(world.clone(), &self.surroundings, witness);
             lock(&self.running).push(running);
-            let (desk, driving) = engine::start(&writer, &self.surroundings.clock);
+            let (desk, driving) = engine::start(&writer, &self.surroundings.clock, self.reach);
             lock(&self.driving).push(driving);
-            Office { writer, desk }
+            let (search, following) = search::start(&writer, self.journal(), &self.searches);
+            lock(&self.following).push(following);
+            Office { writer, desk, search }
         };
         workspaces.entry(world.log()).or_insert_with(start).writer.clone()
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use taffrail_domain::instance::{AccountDraft, TokenDraft};
+use taffrail_domain::issue::{IssueCommand, IssueDraft};
 use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionEvent, TaskDraft};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
 use taffrail_domain::{Actor, Command, CrewId, Entry, Event, Mint, MissionId, UserId, WorkspaceId};
@@ -32,6 +33,13 @@ const TASKS: [(&str, &[usize]); 5] = [
     ("Try the installation on a clean machine", &[0]),
     ("Fix what the trial found", &[2]),
     ("Publish", &[1, 3]),
+];
+
+/// Title, priority, and whether an agent is on it.
+const ISSUES: [(&str, &str, bool); 3] = [
+    ("Write the welcome mail", "high", true),
+    ("Answer the first letters", "medium", false),
+    ("Count who came back", "low", false),
 ];
 
 /// Why the demo is not ready.
@@ -196,7 +204,7 @@ struct Seeding {
 impl Seeding {
     async fn run(&self) -> Result<Seeded, DemoError> {
         let crew = CrewId::from(&*self.make("crew", RosterCommand::CreateCrew(crew())).await?.subject);
-        let mut lead = String::new();
+        let (mut lead, mut grace) = (String::new(), String::new());
         for (name, slug, role, title) in [
             ("Ada", "ada", "LEAD", "Lead"),
             ("Grace", "grace", "AGENT", "Engineer"),
@@ -204,8 +212,10 @@ impl Seeding {
         ] {
             let agent = self.make(slug, RosterCommand::CreateAgent(agent(&crew, name, slug, role, title)));
             let agent = agent.await?.subject.to_string();
-            if role == "LEAD" {
-                lead = agent;
+            match slug {
+                "ada" => lead = agent,
+                "grace" => grace = agent,
+                _ => {}
             }
         }
         let draft = MissionDraft {
@@ -217,6 +227,7 @@ impl Seeding {
         let mission = self.make("mission", MissionCommand::Create { crew: crew.clone(), draft }).await?;
         let mission = MissionId::from(&*mission.subject);
         self.add_tasks(&crew, &mission).await?;
+        self.add_issues(&crew, &grace).await?;
         Ok(Seeded { crew_id: crew, mission_id: mission })
     }
 
@@ -238,6 +249,21 @@ impl Seeding {
                 return Err(DemoError::Gone);
             };
             ids.push(task.task_id.to_string());
+        }
+        Ok(())
+    }
+
+    /// The first is somebody's already, and can be started.
+    async fn add_issues(&self, crew: &CrewId, agent: &str) -> Result<(), DemoError> {
+        for (title, priority, is_assigned) in ISSUES {
+            let draft = IssueDraft {
+                title: Some(title.to_owned()),
+                priority: Some(priority.to_owned()),
+                assignee_type: is_assigned.then(|| "agent".to_owned()),
+                assignee_id: is_assigned.then(|| agent.to_owned()),
+                ..IssueDraft::default()
+            };
+            self.make(title, IssueCommand::Create { crew: crew.clone(), draft: draft.into() }).await?;
         }
         Ok(())
     }
@@ -300,11 +326,13 @@ Try it in another terminal:
 
   export TOKEN={token}
   export URL=http://{address}
-  export WORKSPACE={workspace_id} CREW={crew_id} MISSION={mission_id}
+  export WORKSPACE={workspace_id} CREW={crew_id} MISSION={mission_id} ISSUE=REL-1
   curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/missions?workspace_id=$WORKSPACE"
   curl -H "Authorization: Bearer $TOKEN" -X POST -d '{{"label":"before the start"}}' "$URL/api/v1/missions/$MISSION/checkpoints?workspace_id=$WORKSPACE"
   curl -H "Authorization: Bearer $TOKEN" -X POST "$URL/api/v1/crews/$CREW/missions/$MISSION/start?workspace_id=$WORKSPACE"
   curl -N --max-time 15 -H "Authorization: Bearer $TOKEN" "$URL/api/v1/journal/stream?workspace_id=$WORKSPACE" || true
+  curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/issues?workspace_id=$WORKSPACE"
+  curl -H "Authorization: Bearer $TOKEN" -X POST "$URL/api/v1/crews/$CREW/issues/$ISSUE/start?workspace_id=$WORKSPACE"
   curl -H "Authorization: Bearer $TOKEN" "$URL/api/v1/journal?workspace_id=$WORKSPACE"
 "#
         )

@@ -65,6 +65,9 @@ struct Serve {
     /// Start although the clock is more than 24 hours behind the last entry.
     #[arg(long)]
     accept_clock: bool,
+    /// Let `http` steps of routines ask private, loopback and link-local addresses.
+    #[arg(long, env = "TAFFRAIL_ROUTINES_ALLOW_PRIVATE_HTTP")]
+    routines_allow_private_http: bool,
 }
 
 #[derive(Debug, Args)]

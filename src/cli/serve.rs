@@ -17,6 +17,7 @@ use super::worker::{StopSignals, worker_name};
 use super::{Serve, talk};
 use crate::boot::{BootError, Options, Taffrail};
 use crate::config::{Adapter, Config, ConfigError};
+use crate::engine::Reach;
 use crate::http::{self, Listen, Pipeline};
 use crate::worker::{self, Link};
 
@@ -66,12 +67,14 @@ async fn run(arguments: Serve) -> Result<(), ServeError> {
     let listen = |source| ServeError::Listen { address: arguments.listen.clone(), source };
     let listener = TcpListener::bind(&arguments.listen).await.map_err(listen)?;
     let address = listener.local_addr()?;
+    let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
+    let allows_private = arguments.routines_allow_private_http || config.routines.allow_private_http;
     let options = Options {
         accept_clock: arguments.accept_clock,
         bootstrap_window: (!address.ip().is_loopback()).then_some(BOOTSTRAP_WINDOW),
+        reach: Reach { allows_private },
         ..Options::new(&arguments.data)
     };
-    let config = arguments.config.as_deref().map(Config::read).transpose()?.unwrap_or_default();
     if config.internal.on_loopback && !address.ip().is_loopback() {
         return Err(ServeError::InternalInTheOpen);
     }

@@ -8,9 +8,12 @@ use crate::chat::ChatEvent;
 use crate::checkpoint::CheckpointEvent;
 use crate::escalation::EscalationEvent;
 use crate::instance::InstanceEvent;
+use crate::issue::IssueEvent;
 use crate::marker::MarkerEvent;
 use crate::mission::MissionEvent;
 use crate::roster::RosterEvent;
+use crate::routine::RoutineEvent;
+use crate::tracker::TrackerEvent;
 use crate::upcast::{newest, upcast};
 use crate::work::WorkEvent;
 use crate::{Actor, Draft, Entry, Face, Offset, Time};
@@ -72,6 +75,30 @@ pub enum Event {
     Chat(ChatEvent),
     /// Questions of agents.
     Escalation(EscalationEvent),
+    /// Issues and what is said of them.
+    Issue(IssueEvent),
+    /// What issues are sorted by.
+    Tracker(TrackerEvent),
+    /// Routines and their runs.
+    Routine(RoutineEvent),
+}
+
+impl From<TrackerEvent> for Event {
+    fn from(event: TrackerEvent) -> Self {
+        Self::Tracker(event)
+    }
+}
+
+impl From<RoutineEvent> for Event {
+    fn from(event: RoutineEvent) -> Self {
+        Self::Routine(event)
+    }
+}
+
+impl From<IssueEvent> for Event {
+    fn from(event: IssueEvent) -> Self {
+        Self::Issue(event)
+    }
 }
 
 impl From<WorkEvent> for Event {
@@ -142,6 +169,9 @@ impl Event {
             Self::Approval(event) => event.kind(),
             Self::Chat(event) => event.kind(),
             Self::Escalation(event) => event.kind(),
+            Self::Issue(event) => event.kind(),
+            Self::Tracker(event) => event.kind(),
+            Self::Routine(event) => event.kind(),
         }
     }
 }
@@ -220,6 +250,9 @@ fn all_kinds() -> impl Iterator<Item = &'static (&'static str, SchemaOf)> {
         ApprovalEvent::KINDS,
         ChatEvent::KINDS,
         EscalationEvent::KINDS,
+        IssueEvent::KINDS,
+        TrackerEvent::KINDS,
+        RoutineEvent::KINDS,
     ];
     kinds.into_iter().flatten()
 }
@@ -269,6 +302,9 @@ impl Draft {
             Some(Event::Approval(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Chat(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
             Some(Event::Escalation(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Issue(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Tracker(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
+            Some(Event::Routine(event)) => serde_json::to_vec(&BodyOut { event: Some(event), face }),
         };
         match body {
             Ok(body) => Ok(Stored { version: current_version(&kind).unwrap_or(1), kind, body }),
@@ -344,6 +380,11 @@ fn read_body(kind: &str, body: &[u8]) -> Result<(Option<Event>, Option<Face>), D
         "approval" => read::<ApprovalEvent>(kind, body),
         "chat" => read::<ChatEvent>(kind, body),
         "escalation" => read::<EscalationEvent>(kind, body),
+        "issue" => read::<IssueEvent>(kind, body),
+        "label" | "project" | "milestone" | "saved_view" | "triage_rule" | "triage" | "recurring_issue" => {
+            read::<TrackerEvent>(kind, body)
+        }
+        "routine" | "waitpoint" => read::<RoutineEvent>(kind, body),
         _ => read::<RosterEvent>(kind, body),
     }
 }

@@ -156,7 +156,7 @@ ids! {
     CrewId;
     /// An agent.
     AgentId;
-    /// A mission.
+    /// A mission, or an issue: they share one id space (`issues.md` 20).
     MissionId;
     /// A task of a mission.
     TaskId;
@@ -172,6 +172,26 @@ ids! {
     EscalationId;
     /// A checkpoint: `chk_` and 16 hex digits (ruling R2).
     CheckpointId;
+    /// A comment on an issue.
+    CommentId;
+    /// A link between two issues.
+    RelationId;
+    /// A label.
+    LabelId;
+    /// A project.
+    ProjectId;
+    /// A milestone of a project.
+    MilestoneId;
+    /// A saved view.
+    SavedViewId;
+    /// A triage rule.
+    TriageRuleId;
+    /// A recurring issue.
+    RecurringId;
+    /// A routine: the API calls it a pipeline.
+    RoutineId;
+    /// One run of a routine: `run_` and 16 hex digits.
+    RoutineRunId;
 }
 
 /// Position in a log: dense, the first entry is 1.

@@ -10,14 +10,19 @@ mod context;
 mod entry;
 pub mod escalation;
 mod event;
+mod facts;
 mod id;
 mod index;
 pub mod instance;
+pub mod issue;
 pub mod marker;
 pub mod mission;
 mod precondition;
 mod rejection;
 pub mod roster;
+pub mod routine;
+pub mod tracker;
+pub mod undertaking;
 mod unfolding;
 mod upcast;
 pub mod work;
@@ -27,9 +32,10 @@ pub use context::{Context, Mint};
 pub use entry::{Actor, ActorType, Draft, Entry, Face, Json, Priority, Severity};
 pub use event::{DecodeError, Event, Stored, current_version, kinds, schema_of};
 pub use id::{
-    AgentId, ApprovalId, AssignmentId, ChatId, CheckpointId, ConnectionId, CrewId, CrewMemberId, EntryId,
-    EscalationId, LogTag, MemberId, MissionId, Offset, RunId, SecretId, TaskId, Text, Time, TokenId, UserId,
-    WorkspaceId,
+    AgentId, ApprovalId, AssignmentId, ChatId, CheckpointId, CommentId, ConnectionId, CrewId, CrewMemberId,
+    EntryId, EscalationId, LabelId, LogTag, MemberId, MilestoneId, MissionId, Offset, ProjectId, RecurringId,
+    RelationId, RoutineId, RoutineRunId, RunId, SavedViewId, SecretId, TaskId, Text, Time, TokenId,
+    TriageRuleId, UserId, WorkspaceId,
 };
 pub use precondition::IfMatch;
 pub use rejection::{Kind as RejectionKind, Rejection};

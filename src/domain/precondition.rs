@@ -1,6 +1,7 @@
 //! `If-Match`: a change is wished only of what the caller has seen (`DESIGN.md` 5).
 
 use crate::checkpoint::CheckpointCommand;
+use crate::issue::IssueCommand;
 use crate::mission::MissionCommand;
 use crate::roster::RosterCommand;
 use crate::{Command, MissionId, Offset, Rejection, Workspace};
@@ -55,13 +56,40 @@ impl Workspace {
             | Command::Work(_)
             | Command::Approval(_)
             | Command::Chat(_)
-            | Command::Escalation(_) => None,
+            | Command::Escalation(_)
+            | Command::Routine(_) => None,
+            Command::Issue(command) => self.issue_changed_at(command),
+            Command::Tracker(command) => self.tracker_changed_at(command),
             Command::IfMatch { command, .. } => self.changed_at(command),
         }
     }
 
-    fn mission_changed_at(&self, mission: &MissionId) -> Option<Offset> {
-        self.missions.get(mission).map(|mission| mission.changed)
+    fn mission_changed_at(&self, id: &MissionId) -> Option<Offset> {
+        let mission = self.missions.get(id).map(|mission| mission.changed);
+        mission.or_else(|| self.issues.all.get(id).map(|issue| issue.changed))
+    }
+
+    /// What is said of an issue is no change of it.
+    fn issue_changed_at(&self, command: &IssueCommand) -> Option<Offset> {
+        match command {
+            IssueCommand::Update { issue, .. }
+            | IssueCommand::Delete { issue }
+            | IssueCommand::Start { issue, .. }
+            | IssueCommand::Retry { issue, .. }
+            | IssueCommand::Stop { issue }
+            | IssueCommand::Review { issue, .. }
+            | IssueCommand::Place { issue, .. }
+            | IssueCommand::AgentUpdate { issue, .. } => self.issue(issue).ok().map(|issue| issue.changed),
+            IssueCommand::Create { .. }
+            | IssueCommand::Propose { .. }
+            | IssueCommand::Bulk(_)
+            | IssueCommand::Comment { .. }
+            | IssueCommand::EditComment { .. }
+            | IssueCommand::DeleteComment { .. }
+            | IssueCommand::Relate { .. }
+            | IssueCommand::Unrelate { .. }
+            | IssueCommand::Import { .. } => None,
+        }
     }
 
     fn roster_changed_at(&self, command: &RosterCommand) -> Option<Offset> {
@@ -79,6 +107,7 @@ impl Workspace {
             | RosterCommand::AddMember { .. }
             | RosterCommand::RemoveMember { .. }
             | RosterCommand::ChangeRole { .. }
+            | RosterCommand::ChangeCapabilities { .. }
             | RosterCommand::CreateCrew(_)
             | RosterCommand::CreateAgent(_)
             | RosterCommand::AddCrewMember { .. }

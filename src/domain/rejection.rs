@@ -21,6 +21,10 @@ pub enum Kind {
     Gone,
     /// More than one batch can hold: 413.
     TooLarge,
+    /// It can be read and makes no sense: 422.
+    Unprocessable,
+    /// Too much of it is under way: 429.
+    TooMany,
 }
 
 /// A refusal: nothing was written.
@@ -86,6 +90,16 @@ impl Rejection {
     /// Can never be done again.
     pub fn gone(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Gone, code, detail)
+    }
+
+    /// It can be read and makes no sense.
+    pub fn unprocessable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Unprocessable, code, detail)
+    }
+
+    /// Too much of it is under way.
+    pub fn too_many(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::TooMany, code, detail)
     }
 
     /// More than one batch can hold.

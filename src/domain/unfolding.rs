@@ -1,22 +1,29 @@
 //! A decision as it unfolds: each fact is folded into a copy of the workspace at once, so that what follows
 //! from it is decided on what is then true. Copying a workspace costs next to nothing.
 
-use crate::{Context, Draft, Offset, Workspace};
+use crate::{Context, Draft, Offset, Text, Workspace};
 
 pub(crate) struct Unfolding<'a> {
     /// What is true with everything decided so far.
     pub(crate) state: Workspace,
     pub(crate) context: &'a Context<'a>,
+    /// The routine's run that all of it follows from, while there is one: faces without a trace get it.
+    pub(crate) trace: Option<Text>,
     drafts: Vec<Draft>,
 }
 
 impl<'a> Unfolding<'a> {
     pub(crate) fn of(state: &Workspace, context: &'a Context<'a>) -> Self {
-        Self { state: state.clone(), context, drafts: vec![] }
+        Self { state: state.clone(), context, trace: None, drafts: vec![] }
     }
 
     /// One more fact.
-    pub(crate) fn add(&mut self, draft: Draft) {
+    pub(crate) fn add(&mut self, mut draft: Draft) {
+        if let (Some(trace), Some(face)) = (&self.trace, &mut draft.face)
+            && face.trace_id.is_none()
+        {
+            face.trace_id = Some(trace.clone());
+        }
         let entry = draft.at(self.next(), self.context.now, self.context.actor.clone());
         self.state.apply(&entry);
         self.drafts.push(Draft { subject: entry.subject, event: entry.event, face: entry.face });
@@ -24,6 +31,11 @@ impl<'a> Unfolding<'a> {
 
     pub(crate) fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
         drafts.into_iter().for_each(|draft| self.add(draft));
+    }
+
+    /// How many facts there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.drafts.len()
     }
 
     /// Where the next fact will stand.

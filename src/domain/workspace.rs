@@ -10,9 +10,12 @@ use crate::chat::{Chat, ChatCommand};
 use crate::checkpoint::{Checkpoint, CheckpointCommand, CheckpointEvent};
 use crate::escalation::{EscalationCommand, Escalations};
 use crate::index::under;
+use crate::issue::{IssueCommand, IssueEvent, Issues};
 use crate::marker::{Marker, MarkerCommand};
 use crate::mission::{Mission, MissionCommand, MissionEvent};
 use crate::roster::{Roster, RosterCommand};
+use crate::routine::{RoutineCommand, Routines};
+use crate::tracker::{Tracker, TrackerCommand};
 use crate::work::{Purpose, Work, WorkCommand, WorkEvent};
 use crate::{
     ChatId, CheckpointId, Context, CrewId, Draft, Entry, Event, IfMatch, MissionId, Offset, Rejection,
@@ -37,6 +40,12 @@ pub enum Command {
     Chat(ChatCommand),
     /// About a question of an agent.
     Escalation(EscalationCommand),
+    /// About issues and what is said of them.
+    Issue(IssueCommand),
+    /// About what issues are sorted by.
+    Tracker(TrackerCommand),
+    /// About routines and their runs.
+    Routine(RoutineCommand),
     /// Any of these, but only if what it is about has not changed (`DESIGN.md` 5).
     IfMatch {
         /// What the caller has seen.
@@ -67,6 +76,24 @@ impl From<ApprovalCommand> for Command {
 impl From<EscalationCommand> for Command {
     fn from(command: EscalationCommand) -> Self {
         Self::Escalation(command)
+    }
+}
+
+impl From<TrackerCommand> for Command {
+    fn from(command: TrackerCommand) -> Self {
+        Self::Tracker(command)
+    }
+}
+
+impl From<RoutineCommand> for Command {
+    fn from(command: RoutineCommand) -> Self {
+        Self::Routine(command)
+    }
+}
+
+impl From<IssueCommand> for Command {
+    fn from(command: IssueCommand) -> Self {
+        Self::Issue(command)
     }
 }
 
@@ -121,6 +148,12 @@ pub struct Workspace {
     pub chats: OrdMap<ChatId, Arc<Chat>>,
     /// Questions of agents.
     pub escalations: Escalations,
+    /// Issues and what is said of them.
+    pub issues: Issues,
+    /// What issues are sorted by.
+    pub tracker: Tracker,
+    /// Routines and their runs.
+    pub routines: Routines,
 }
 
 /// The offsets of one mission's entries, ascending.
@@ -173,6 +206,9 @@ impl Workspace {
             Command::Approval(command) => self.decide_approval(command, context),
             Command::Chat(command) => self.decide_chat(command, context),
             Command::Escalation(command) => self.decide_escalation(command, context),
+            Command::Issue(command) => self.decide_issue(command, context),
+            Command::Tracker(command) => self.decide_tracker(command, context),
+            Command::Routine(command) => self.decide_routine(command, context),
             Command::IfMatch { tags, command } => {
                 let drafts = self.decide(command, context)?;
                 self.require_match(tags, command)?;
@@ -193,6 +229,9 @@ impl Workspace {
             Some(Event::Approval(event)) => self.approvals.apply(event, entry),
             Some(Event::Chat(event)) => self.apply_chat(event, entry),
             Some(Event::Escalation(event)) => self.escalations.apply(event, entry),
+            Some(Event::Issue(event)) => self.apply_issue(event, entry),
+            Some(Event::Tracker(event)) => self.tracker.apply(event, entry),
+            Some(Event::Routine(event)) => self.routines.apply(event, entry),
             Some(Event::Instance(_)) | None => {}
         }
     }
@@ -208,9 +247,26 @@ impl Workspace {
         }
     }
 
+    fn apply_issue(&mut self, event: &IssueEvent, entry: &Entry) {
+        self.issues.apply(event, entry);
+        if let IssueEvent::IssueDeleted(_) = event {
+            self.forget_checkpoints_of(&(&*entry.subject).into());
+        }
+    }
+
     fn note_history(&mut self, entry: &Entry) {
-        if let Some(Event::Mission(_)) = &entry.event {
-            self.history_mut(&entry.subject).changes.push_back(entry.offset);
+        match &entry.event {
+            // What several issues lose is a change of each of them.
+            Some(Event::Issue(IssueEvent::IssuesDetached(detached))) => {
+                for issue in &detached.issues {
+                    self.history_mut(issue.as_str()).changes.push_back(entry.offset);
+                }
+            }
+            Some(Event::Issue(IssueEvent::IssuesBulkUpdated(_) | IssueEvent::IssueNoted(_))) => {}
+            Some(Event::Mission(_) | Event::Issue(_)) => {
+                self.history_mut(&entry.subject).changes.push_back(entry.offset);
+            }
+            _ => {}
         }
         let Some(mission) = entry.face.as_ref().and_then(|face| face.mission_id.as_ref()) else { return };
         let is_bookkeeping = matches!(
@@ -249,11 +305,10 @@ impl Workspace {
             | MissionEvent::MissionStatusChanged(_)
             | MissionEvent::TaskCreated(_)
             | MissionEvent::TaskUpdated(_)
-            | MissionEvent::TaskStatusChanged(_) => {
-                if let Some(mission) = self.missions.get_mut(&*entry.subject) {
-                    Arc::make_mut(mission).apply(event, entry);
-                }
-            }
+            | MissionEvent::TaskStatusChanged(_) => match self.missions.get_mut(&*entry.subject) {
+                Some(mission) => Arc::make_mut(mission).apply(event, entry),
+                None => self.issues.apply_work(&(&*entry.subject).into(), event, entry),
+            },
         }
     }
 

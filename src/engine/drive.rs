@@ -6,15 +6,19 @@ use std::time::Duration;
 
 use imbl::ordmap::DiffItem;
 use sha2::{Digest, Sha256};
+use taffrail_domain::issue::Issue;
 use taffrail_domain::mission::{Mission, Status};
+use taffrail_domain::routine::{Fetched, RoutineCommand};
+use taffrail_domain::undertaking::Undertaking;
 use taffrail_domain::work::{Due, WorkCommand};
-use taffrail_domain::{Actor, AgentId, Command, MissionId, Offset, Time};
+use taffrail_domain::{Actor, AgentId, Command, MissionId, Offset, RoutineRunId, Time};
 use taffrail_journal::Request;
 use taffrail_projections::WorkspaceWorld;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::fetch::Reach;
 use super::{Clock, Desk};
 use crate::writer::{ExecuteError, Wish, Writer};
 
@@ -24,6 +28,8 @@ const UNDER_WAY_MAX: usize = 128;
 const SWEEP: Duration = Duration::from_secs(30);
 /// After a change of who is there, every mission is asked; many changes at once are one.
 const SOON: Duration = Duration::from_millis(250);
+/// Other servers that steps of one workspace's routines ask at a time.
+const FETCHES_MAX: usize = 8;
 /// When a command could not be taken for want of room or time.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -38,7 +44,16 @@ pub(super) struct Drive {
     sweep_at: Instant,
     under_way: JoinSet<(Name, Outcome)>,
     names: HashSet<Name>,
+    /// When to ask again which routines are due.
+    routines_at: Option<Instant>,
+    /// Servers that are being asked for steps of routines. Whoever asks reports by itself.
+    fetches: JoinSet<Wait>,
+    fetched: HashSet<Wait>,
+    reach: Reach,
 }
+
+/// A run's wait for another server: where it was written down.
+type Wait = (RoutineRunId, Offset);
 
 /// The name of a command, and so of its request.
 type Name = [u8; 16];
@@ -49,7 +64,7 @@ enum Outcome {
 }
 
 impl Drive {
-    pub(super) fn new(desk: Arc<Desk>, writer: Writer<WorkspaceWorld>, clock: Clock) -> Self {
+    pub(super) fn new(desk: Arc<Desk>, writer: Writer<WorkspaceWorld>, clock: Clock, reach: Reach) -> Self {
         let asked = writer.world();
         Self {
             desk,
@@ -60,6 +75,10 @@ impl Drive {
             sweep_at: Instant::now(),
             under_way: JoinSet::new(),
             names: HashSet::new(),
+            routines_at: Some(Instant::now()),
+            fetches: JoinSet::new(),
+            fetched: HashSet::new(),
+            reach,
         }
     }
 
@@ -71,6 +90,7 @@ impl Drive {
             tokio::select! {
                 _ = &mut stop => break,
                 Some(ended) = self.under_way.join_next(), if !self.under_way.is_empty() => self.note(ended),
+                Some(ended) = self.fetches.join_next(), if !self.fetches.is_empty() => self.note_fetch(ended),
                 changed = published.changed() => {
                     if changed.is_err() {
                         break; // The writer is gone.
@@ -81,8 +101,11 @@ impl Drive {
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.lapse();
+            self.wake_routines();
             self.ask_those_whose_time_has_come();
         }
+        // What is asked and not reported is asked again by the next start.
+        self.fetches.shutdown().await;
         while self.under_way.join_next().await.is_some() {}
     }
 
@@ -100,6 +123,9 @@ impl Drive {
         if !who {
             self.sweep_soon();
         }
+        if !old.routines.runs.ptr_eq(&new.routines.runs) {
+            self.routines_at = Some(Instant::now());
+        }
         let changed: Vec<Arc<Mission>> = old
             .missions
             .diff(&new.missions)
@@ -111,6 +137,16 @@ impl Drive {
             })
             .collect();
         changed.iter().for_each(|mission| self.ask(&world, mission));
+        let changed: Vec<Arc<Issue>> = old
+            .issues
+            .all
+            .diff(&new.issues.all)
+            .filter_map(|change| match change {
+                DiffItem::Add(_, issue) | DiffItem::Update { new: (_, issue), .. } => Some(Arc::clone(issue)),
+                DiffItem::Remove(..) => None,
+            })
+            .collect();
+        changed.iter().for_each(|issue| self.ask(&world, issue));
     }
 
     fn watch_leases(&self, world: &WorkspaceWorld) {
@@ -123,7 +159,7 @@ impl Drive {
     }
 
     /// Asks what is due for a mission, and wishes it.
-    fn ask(&mut self, world: &WorkspaceWorld, mission: &Mission) {
+    fn ask(&mut self, world: &WorkspaceWorld, mission: &Undertaking) {
         self.later.remove(&mission.id);
         let presence = self.desk.presence();
         let has_worker = |agent: &AgentId| presence.has_worker(agent, &world.state);
@@ -186,6 +222,57 @@ impl Drive {
         }
     }
 
+    /// Runs of routines whose time has come go on, and other servers are asked what their steps want to know:
+    /// at least once, for after a crash nobody knows whether they were.
+    fn wake_routines(&mut self) {
+        if self.routines_at.is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        // The newest world: what was reported a moment ago is not asked for again.
+        let world = self.writer.world();
+        let room = UNDER_WAY_MAX.saturating_sub(self.under_way.len());
+        for (what, command) in world.state.routines_due((self.clock)()).into_iter().take(room) {
+            self.wish(digest(&format!("engine:{what}")), command);
+        }
+        for id in &world.state.routines.fetching {
+            let waiting = world.state.routines.runs.get(id).and_then(|run| run.waiting.as_ref());
+            let Some(wait) = waiting.map(|waiting| (id.clone(), waiting.fence)) else { continue };
+            if self.fetches.len() >= FETCHES_MAX {
+                break;
+            }
+            if self.fetched.contains(&wait) {
+                continue;
+            }
+            let Some(fetch) = world.state.fetch_of(id) else { continue };
+            self.fetched.insert(wait.clone());
+            let (reach, writer) = (self.reach, self.writer.clone());
+            self.fetches.spawn(async move {
+                let outcome = reach.perform(&fetch).await;
+                report(&writer, fetch.run, fetch.step, fetch.fence, outcome).await;
+                wait
+            });
+        }
+        // What was wished now is done soon, or is to be wished again.
+        let next = world.state.routines_due_at().map(|at| {
+            let wait = Duration::from_millis(at.0.saturating_sub((self.clock)().0));
+            Instant::now() + if wait.is_zero() { AGAIN } else { wait.min(SWEEP) }
+        });
+        self.routines_at = next;
+    }
+
+    /// There is room to ask for the next one, and one that could not be reported is asked again.
+    fn note_fetch(&mut self, ended: Result<Wait, tokio::task::JoinError>) {
+        match ended {
+            Ok(wait) => drop(self.fetched.remove(&wait)),
+            Err(error) => {
+                tracing::error!(%error, "asking another server panicked");
+                self.fetched.clear();
+            }
+        }
+        let soon = Instant::now() + SOON;
+        self.routines_at = Some(self.routines_at.map_or(soon, |at| at.min(soon)));
+    }
+
     fn sweep_soon(&mut self) {
         self.sweep_at = self.sweep_at.min(Instant::now() + SOON);
     }
@@ -194,13 +281,20 @@ impl Drive {
         let world = Arc::clone(&self.asked);
         if self.sweep_at <= Instant::now() {
             self.sweep_at = Instant::now() + SWEEP;
+            self.routines_at = Some(Instant::now());
             for status in [Status::InProgress, Status::Review] {
                 let missions = world.board.missions(None, Some(status));
                 let missions: Vec<_> = missions.filter_map(|id| world.state.missions.get(id)).collect();
                 missions.into_iter().for_each(|mission| self.ask(&world, mission));
             }
-            for (what, command) in world.state.lapsed((self.clock)()).into_iter().take(UNDER_WAY_MAX) {
+            let issues = world.state.issues.working.iter();
+            issues.filter_map(|id| world.state.undertaking(id)).for_each(|issue| self.ask(&world, issue));
+            let now = (self.clock)();
+            for (what, command) in world.state.lapsed(now).into_iter().take(UNDER_WAY_MAX) {
                 self.wish(digest(&format!("engine:lapse:{what}")), command);
+            }
+            for (what, command) in world.state.recurring_due(now) {
+                self.wish(digest(&format!("engine:{what}")), command);
             }
             return;
         }
@@ -211,7 +305,7 @@ impl Drive {
         let come: Vec<MissionId> =
             self.later.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()).collect();
         for id in come {
-            match world.state.missions.get(&id) {
+            match world.state.undertaking(&id) {
                 Some(mission) => self.ask(&world, mission),
                 None => drop(self.later.remove(&id)),
             }
@@ -227,7 +321,24 @@ impl Drive {
             let wait = at.0.saturating_sub((self.clock)().0);
             now + Duration::from_millis(wait.max(1))
         });
-        [lease, later].into_iter().flatten().fold(self.sweep_at, Instant::min)
+        [lease, later, self.routines_at].into_iter().flatten().fold(self.sweep_at, Instant::min)
+    }
+}
+
+/// Tells what another server said. What cannot be told is asked again.
+async fn report(
+    writer: &Writer<WorkspaceWorld>,
+    run: RoutineRunId,
+    step: taffrail_domain::Text,
+    fence: Offset,
+    outcome: Fetched,
+) {
+    let name = digest(&format!("engine:routine_http:{run}:{fence}"));
+    let command = RoutineCommand::StepDone { run, step, fence, outcome }.into();
+    let request = Some(Request { id: name, fingerprint: [0; 8] });
+    let wish = Wish { command, actor: Actor::Orchestrator, request };
+    if let Err(error) = writer.execute(wish).await {
+        tracing::warn!(%error, "what another server said could not be noted; it is asked again");
     }
 }
 

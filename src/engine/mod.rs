@@ -1,4 +1,4 @@
-//! The mission engine: what is due becomes a command (`missions.md` 9, 15).
+//! The engine of missions and routines: what is due becomes a command (`missions.md` 9, 15).
 //!
 //! It keeps nothing that a crash could lose. What is due is asked of the world again after each entry, on a
 //! timer and at the start; a command that was given before has the same name, and a name acts once. Only
@@ -7,6 +7,7 @@
 
 mod desk;
 mod drive;
+mod fetch;
 mod lease;
 mod presence;
 
@@ -18,6 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub use desk::{Beat, Claimed, Desk, DeskError};
+pub use fetch::Reach;
 pub use lease::{LEASE_MAX, LEASE_MIN};
 
 use crate::writer::Writer;
@@ -42,11 +44,11 @@ impl Driving {
     }
 }
 
-/// Starts to drive a workspace's missions.
-pub fn start(writer: &Writer<WorkspaceWorld>, clock: &Clock) -> (Arc<Desk>, Driving) {
+/// Starts to drive a workspace's missions and routines; `reach` says what steps of routines may ask.
+pub fn start(writer: &Writer<WorkspaceWorld>, clock: &Clock, reach: Reach) -> (Arc<Desk>, Driving) {
     let desk = Arc::new(Desk::new(writer.clone()));
     let (stop, stopped) = oneshot::channel();
-    let drive = drive::Drive::new(Arc::clone(&desk), writer.clone(), Arc::clone(clock));
+    let drive = drive::Drive::new(Arc::clone(&desk), writer.clone(), Arc::clone(clock), reach);
     let task = tokio::spawn(drive.run(stopped));
     (desk, Driving { stop, task })
 }

@@ -149,12 +149,27 @@ pub(super) struct Listed<T> {
 impl<T: Serialize> Listed<T> {
     /// A page.
     pub(super) fn page(view: &T, total: usize, page: Page) -> Self {
-        Self { told: Told::new(view), listing: Listing { total, page: Some(page) } }
+        Self {
+            told: Told::new(view),
+            listing: Listing { total, page: Some(page), next: None, by_cursor: false },
+        }
+    }
+
+    /// A page of a list that can also be read on from where one ended (`issues.md` 22).
+    pub(super) fn page_from(
+        view: &T,
+        total: usize,
+        page: Page,
+        by_cursor: bool,
+        next: Option<impl ToString>,
+    ) -> Self {
+        let next = next.map(|next| next.to_string());
+        Self { told: Told::new(view), listing: Listing { total, page: Some(page), next, by_cursor } }
     }
 
     /// All of it, or a part that has no next one.
     pub(super) fn whole(view: &T, total: usize) -> Self {
-        Self { told: Told::new(view), listing: Listing { total, page: None } }
+        Self { told: Told::new(view), listing: Listing { total, page: None, next: None, by_cursor: false } }
     }
 }
 
@@ -170,6 +185,7 @@ impl<T: JsonSchema> Answers for Listed<T> {
     fn describe(operation: &mut Operation, schemas: &mut Schemas) {
         let told = contract::Response::json(schemas.answer::<T>())
             .header("X-Total-Count", "How many there are, on all pages")
+            .header("X-Next-Cursor", "Where the next page begins, of lists that take a `cursor`")
             .header("Link", "The first, previous, next and last page (RFC 8288)");
         operation.succeeds(StatusCode::OK, told);
     }

@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use taffrail_domain::chat::{Chat, ChatCommand, ChatEvent};
+use taffrail_domain::issue::Issue;
 use taffrail_domain::mission::Mission;
+use taffrail_domain::undertaking::Undertaking;
 use taffrail_domain::{AgentId, ChatId, Event, Offset, Text, Time, WorkspaceId};
 use taffrail_projections::World;
 
@@ -96,8 +98,13 @@ pub(super) async fn list_chats(
     let own = state.chats.values().filter(|chat| chat.opened.agent_id == agent);
     let missions = state.missions.values().filter(|mission| mission.lead_agent_id == agent);
     let own = own.map(|chat| ChatView::of(chat, &member.id));
-    let mut chats: Vec<_> =
-        own.chain(missions.map(|mission| ChatView::of_mission(mission, &member.id))).collect();
+    let own = own.chain(missions.map(|mission| ChatView::of_mission(mission, &member.id)));
+    // An issue has one once it was started (`issues.md` 12.2).
+    let crew = state.agent(agent.as_str())?.facts.crew_id.clone();
+    let issues = crew.iter().flat_map(|crew| state.issues.of_crew(crew));
+    let issues = issues.filter_map(|id| state.issues.all.get(id));
+    let issues = issues.filter(|issue| issue.lead_agent_id == agent && issue.started_at.is_some());
+    let mut chats: Vec<_> = own.chain(issues.map(|issue| ChatView::of_issue(issue, &member.id))).collect();
     chats.sort_by_key(|chat| std::cmp::Reverse(chat.at));
     let total = chats.len();
     chats.truncate(CHATS_MAX);
@@ -169,21 +176,35 @@ impl ChatView {
     }
 
     fn of_mission(mission: &Mission, workspace: &WorkspaceId) -> Self {
+        Self::of_undertaking(mission, "Mission", (mission.created_at, mission.updated_at), workspace)
+    }
+
+    fn of_issue(issue: &Issue, workspace: &WorkspaceId) -> Self {
+        let began = issue.started_at.unwrap_or(issue.created_at);
+        Self::of_undertaking(issue, "Issue", (began, issue.updated_at), workspace)
+    }
+
+    fn of_undertaking(
+        undertaking: &Undertaking,
+        word: &str,
+        (began, changed): (Time, Time),
+        workspace: &WorkspaceId,
+    ) -> Self {
         Self {
-            id: mission.id.as_str().into(),
-            agent_id: mission.lead_agent_id.clone(),
+            id: undertaking.id.as_str().into(),
+            agent_id: undertaking.lead_agent_id.clone(),
             workspace_id: workspace.clone(),
-            title: Some(format!("Mission: {}", mission.title).into()),
+            title: Some(format!("{word}: {}", undertaking.title).into()),
             mode: "MISSION".into(),
             status: "ACTIVE",
             message_count: 0,
             unread_count: 0,
             origin: None,
-            started_at: Seconds(mission.created_at),
+            started_at: Seconds(began),
             ended_at: Unset,
-            created_at: Seconds(mission.created_at),
-            last_activity_at: Seconds(mission.updated_at),
-            at: mission.updated_at,
+            created_at: Seconds(began),
+            last_activity_at: Seconds(changed),
+            at: changed,
         }
     }
 }

@@ -153,12 +153,12 @@ async fn as_of(
 ) -> Result<Result<AsOf, Rejection>, Problem> {
     let world = member.world();
     let named = public_offset(&world, entry);
-    let offset = match named.and_then(|offset| entry_of_its_life(&world, mission, offset)) {
+    let offset = match named.and_then(|offset| entry_of_its_life("at", &world, mission, offset)) {
         Ok(offset) => offset,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let then = member.app.mission_as_of(&world, mission, offset).await?;
-    let then = then.map(|mission| AsOf { offset, mission });
+    let then = member.app.as_of(&world, mission, offset).await?;
+    let then = then.map(|then| AsOf { offset, then });
     Ok(then.ok_or_else(|| Rejection::not_found("mission.not_found", "mission not found")))
 }
 
@@ -230,7 +230,7 @@ pub(super) async fn fork_checkpoint(
     let ForkDraft { label } = sent.json()?;
     let world = member.world();
     let source = match world.state.checkpoints.get(&checkpoint) {
-        Some(found) => member.app.mission_as_of(&world, &found.mission_id, found.boundary).await?,
+        Some(found) => member.app.as_of(&world, &found.mission_id, found.boundary).await?,
         None => None,
     };
     let command = CheckpointCommand::Fork { checkpoint, label, source };

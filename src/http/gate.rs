@@ -18,7 +18,8 @@ pub(super) enum Unnamed {
 
 /// A group of routes.
 pub(super) trait Gate: Send + Sync + 'static {
-    /// What the caller's role must allow. Where a role in a crew may be enough, the decider asks.
+    /// What the caller's role must allow. Where a role in a crew, or a capability, may be enough, the
+    /// decider asks.
     const PERMISSION: Permission;
     /// What a scoped token must be for.
     const VERB: Verb;
@@ -45,6 +46,10 @@ macro_rules! gates {
 gates! {
     /// One workspace, read.
     ReadWorkspace = Read, Read Workspace, InPath;
+    /// What members may do beside their roles, read.
+    ReadCapabilities = Manage, Read Workspace, InPath;
+    /// The same, changed.
+    ManageCapabilities = Manage, Write Workspace, InPath;
     /// Crews, read.
     ReadCrews = Read, Read Crews, Refused;
     /// Crews and who is in them, created and changed: the seed lets a MANAGER update.
@@ -63,6 +68,16 @@ gates! {
     ReadMissions = Read, Read Missions, Refused;
     /// Missions and tasks, every change, deletion too: the page's own rule beats the overview.
     WriteMissions = Create, Write Missions, Refused;
+    /// Issues and what is said of them, read.
+    ReadIssues = Read, Read Issues, Refused;
+    /// Issues, created: a capability is enough (`issues.md` 2).
+    CreateIssues = Read, Write Issues, Refused;
+    /// Issues and what is said of them, every change.
+    WriteIssues = Create, Write Issues, Refused;
+    /// What issues are sorted by, and many issues at once.
+    WriteTracker = Create, Write Workspace, Refused;
+    /// What issues are sorted by, deleted.
+    ManageTracker = Manage, Write Workspace, Refused;
     /// A mission's state in the past, read.
     ReadState = Read, Read Missions, OnlyOne;
     /// Checkpoints, read.
@@ -83,8 +98,20 @@ gates! {
     AnswerAgents = Create, Write Agents, OnlyOne;
     /// Questions, decided.
     DecideApprovals = Manage, Write Workspace, OnlyOne;
+    /// Routines and their runs, read.
+    ReadRoutines = Read, Read Workspace, InPath;
+    /// Routines, saved and approved; waitpoints, decided.
+    WriteRoutines = Create, Write Workspace, InPath;
+    /// Routines, run: a capability is enough, so the decider asks (`periphery.md` 10).
+    RunRoutines = Read, Write Workspace, InPath;
+    /// Routines, deleted and disabled; runs of them, cancelled.
+    ManageRoutines = Manage, Write Workspace, InPath;
+    /// An issue's routine, run: likewise.
+    RunIssueRoutine = Read, Write Crews, Refused;
     /// Work, claimed and reported.
     Work = Create, Write Work, OnlyOne;
+    /// Saved views, deleted: whoever owns one may, whatever their role.
+    DropViews = Read, Write Issues, Refused;
     /// The journal, verified.
     VerifyJournal = Manage, Read Journal, OnlyOne;
 }

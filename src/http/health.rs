@@ -45,7 +45,7 @@ pub(super) struct ReadinessView {
     checks: Checks,
 }
 
-/// What a probe is told of the journal: whether and how much; why is in the log.
+/// What a probe is told of the journal and its indexes: whether and how much; why is in the log.
 #[derive(Serialize, JsonSchema)]
 struct Checks {
     journal_poisoned: bool,
@@ -55,6 +55,7 @@ struct Checks {
     shelf_abandoned: bool,
     repairs: usize,
     clock_behind_ms: u64,
+    search_lag_entries: u64,
 }
 
 /// Notes when the process began to serve.
@@ -86,6 +87,7 @@ pub(super) async fn get_readiness(State(app): State<App>) -> Ready {
         shelf_abandoned: journal.shelf_abandoned.is_some(),
         repairs: journal.repairs.len(),
         clock_behind_ms: app.clock_behind_ms(),
+        search_lag_entries: app.search_lag_entries(),
     };
     let status = !checks.journal_poisoned && app.failure().is_none();
     Ready { is_ready: status, told: Told::new(&ReadinessView { status, service: SERVICE, checks }) }

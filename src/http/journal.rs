@@ -14,6 +14,7 @@ use taffrail_domain::{
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 use tokio::task::spawn_blocking;
 
+use super::App;
 use super::answer::{Shown, Told};
 use super::caller::Member;
 use super::gate::ReadJournal;
@@ -21,6 +22,7 @@ use super::problem::Problem;
 use super::query::{Csv, Number, Query, Word};
 use super::time::{self, Millis};
 use crate::boot::Read;
+use crate::search::Phrase;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: i64 = 500;
@@ -105,7 +107,7 @@ pub(super) struct EntryFilter {
     since: Word,
     /// Not after this time (RFC 3339).
     until: Word,
-    /// Full text; not available yet, and refused unless blank.
+    /// Full text: words that follow one another in the summary or in the payload, in any of their forms.
     q: Word,
     /// Only behind this entry.
     pub(super) after: Word,
@@ -131,10 +133,11 @@ pub(super) async fn list_entries(
     Query(query): Query<EntryQuery>,
 ) -> Result<Told<PageView<'static>>, Problem> {
     let world = member.world();
-    let mut filter = filter(&query.filter, &world)?;
+    let (mut filter, phrase) = filter(&query.filter, &world)?;
     let order = order(&query)?;
     go_on_behind(cursor(&query, &world)?, order, &mut filter);
     let limit = limit(&query)?;
+    filter.within = found(&member.app, &world, phrase.as_ref(), filter.after).await?;
     let select = move |world: &WorkspaceWorld| world.timeline.select(&filter, order, limit, &world.state);
     let offsets = scan(&world, select).await?;
     let (entries, reached_the_budget) = page(&member, &world, offsets).await?;
@@ -171,20 +174,20 @@ pub(super) async fn count_entries(
     Query(query): Query<EntryFilter>,
 ) -> Result<Told<CountView>, Problem> {
     let world = member.world();
-    let filter = filter(&query, &world)?;
+    let (mut filter, phrase) = filter(&query, &world)?;
+    filter.within = found(&member.app, &world, phrase.as_ref(), filter.after).await?;
     let total = scan(&world, move |world| world.timeline.count(&filter, &world.state)).await?;
     Ok(Told::new(&CountView { total }))
 }
 
-/// Looks through the timeline off the runtime: where no posting list serves a filter, every row of the
-/// log is looked at.
+/// Looks through a world off the runtime: where no index serves what is asked, all of it is looked at.
 pub(super) async fn scan<T: Send + 'static>(
     world: &Arc<WorkspaceWorld>,
     look: impl FnOnce(&WorkspaceWorld) -> T + Send + 'static,
 ) -> Result<T, Problem> {
     let world = Arc::clone(world);
     spawn_blocking(move || look(&world)).await.map_err(|error| {
-        tracing::error!(%error, "a scan of the journal panicked");
+        tracing::error!(%error, "a scan panicked");
         Problem::internal()
     })
 }
@@ -240,8 +243,11 @@ pub(super) fn shown(entry: &Entry, world: &WorkspaceWorld) -> Option<Bytes> {
     serde_json::to_vec(&view).ok().map(Bytes::from)
 }
 
-/// All conditions but the place of the page, in the order of the API page.
-pub(super) fn filter(query: &EntryFilter, world: &WorkspaceWorld) -> Result<Filter, Problem> {
+/// All conditions but the place of the page, in the order of the API page, and what the index is to be asked.
+pub(super) fn filter(
+    query: &EntryFilter,
+    world: &WorkspaceWorld,
+) -> Result<(Filter, Option<Phrase>), Problem> {
     let one_or_many = |one: &Word, many: &Csv| {
         if many.0.is_empty() { one.cloned().into_iter().collect() } else { many.0.clone() }
     };
@@ -260,9 +266,9 @@ pub(super) fn filter(query: &EntryFilter, world: &WorkspaceWorld) -> Result<Filt
         until: query.until.get().map(|text| bound("until", text, time::not_after)).transpose()?,
         after: after(query.after.get(), world)?,
         before: None,
+        within: None,
     };
-    refuse_search(query.q.get())?;
-    Ok(filter)
+    Ok((filter, phrase(query.q.get())?))
 }
 
 fn priorities(words: &Csv) -> Result<Vec<Priority>, Problem> {
@@ -282,16 +288,24 @@ fn bound<T>(name: &str, text: &str, read: impl FnOnce(&str) -> Result<T, jiff::E
     read(text).map_err(|error| Problem::invalid("journal.bad_time", format!("bad {name}: {error}")))
 }
 
-/// Search comes with the issue tracker's; until then a wish for it is refused, not ignored.
-fn refuse_search(wanted: Option<&str>) -> Result<(), Problem> {
-    let wanted = wanted.unwrap_or_default().trim();
-    if wanted.len() > SEARCH_BYTES_MAX {
+fn phrase(text: Option<&str>) -> Result<Option<Phrase>, Problem> {
+    let text = text.unwrap_or_default().trim();
+    if text.len() > SEARCH_BYTES_MAX {
         return Err(Problem::invalid("journal.q_too_long", "q parameter exceeds 200 characters"));
     }
-    if !wanted.is_empty() {
-        return Err(Problem::invalid("journal.search_unavailable", "q: full-text search is not available"));
-    }
-    Ok(())
+    Ok((!text.is_empty()).then(|| Phrase::of(text)))
+}
+
+/// The entries that hold a phrase, where one is asked for.
+pub(super) async fn found(
+    app: &App,
+    world: &WorkspaceWorld,
+    phrase: Option<&Phrase>,
+    after: Option<Offset>,
+) -> Result<Option<Vec<Offset>>, Problem> {
+    let Some(phrase) = phrase else { return Ok(None) };
+    let search = app.search(world.log()).ok_or_else(Problem::internal)?;
+    Ok(Some(search.journal_matches(world, phrase, after.unwrap_or_default()).await?))
 }
 
 /// Additive: only what stands behind this entry (`journal.md` 11.2).

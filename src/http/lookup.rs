@@ -2,8 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use taffrail_domain::issue::IssueStatus;
 use taffrail_domain::mission::Status;
 use taffrail_domain::{AgentId, CrewId, MissionId, Text};
+use taffrail_projections::{IssueFilter, IssueOrder};
 
 use super::answer::Told;
 use super::caller::Member;
@@ -19,6 +21,7 @@ pub(super) struct LookupView {
     crews: Vec<CrewName>,
     agents: Vec<AgentName>,
     missions: Vec<MissionName>,
+    issues: Vec<IssueName>,
 }
 
 /// A crew's name.
@@ -50,6 +53,15 @@ struct MissionName {
     status: Status,
 }
 
+/// An issue's name.
+#[derive(Serialize, JsonSchema)]
+struct IssueName {
+    id: MissionId,
+    identifier: Text,
+    title: Text,
+    status: IssueStatus,
+}
+
 /// `GET /api/v1/journal/lookup`: crews and agents by name, missions newest first.
 pub(super) async fn look_up(member: Member<ReadJournal>) -> Told<LookupView> {
     let world = member.world();
@@ -59,7 +71,18 @@ pub(super) async fn look_up(member: Member<ReadJournal>) -> Told<LookupView> {
     let mut agents: Vec<_> = roster.agent_slugs.values().filter_map(|id| roster.agents.get(id)).collect();
     agents.sort_by(|one, other| (&one.facts.name, one.born).cmp(&(&other.facts.name, other.born)));
     let missions = world.board.missions(None, None).filter_map(|id| world.state.missions.get(id));
+    let (newest, whole) = (IssueOrder::default(), (0, None));
+    let issues = world.issues.page(&IssueFilter::default(), None, newest, whole, NAMES_MAX, &world.state);
+    let issues = issues.ids.into_iter().filter_map(|id| world.state.issues.all.get(&id));
     Told::new(&LookupView {
+        issues: issues
+            .map(|issue| IssueName {
+                id: issue.id.clone(),
+                identifier: issue.identifier.clone(),
+                title: issue.title.clone(),
+                status: issue.status,
+            })
+            .collect(),
         crews: crews
             .into_iter()
             .take(NAMES_MAX)

@@ -10,6 +10,7 @@ mod approvals;
 mod body;
 mod bootstrap;
 mod caller;
+mod capabilities;
 mod chats;
 mod checkpoints;
 mod connections;
@@ -22,10 +23,21 @@ mod gate;
 mod health;
 mod idempotency;
 mod internal;
+mod issue_changes;
+mod issue_comments;
+mod issue_files;
+mod issue_past;
+mod issue_relations;
+mod issue_search;
+mod issue_view;
+mod issue_work;
+mod issues;
 mod journal;
+mod labels;
 mod lookup;
 mod markers;
 mod metrics;
+mod milestones;
 mod missions;
 mod openapi;
 mod page;
@@ -33,10 +45,15 @@ mod people;
 mod pipeline;
 mod policies;
 mod problem;
+mod projects;
 mod query;
+mod recurring;
 mod rendered;
 mod repeat;
+mod routine_runs;
+mod routines;
 mod runs;
+mod saved_views;
 mod serve;
 mod socket;
 mod state;
@@ -47,8 +64,10 @@ mod talk;
 mod tasks;
 mod time;
 mod tokens;
+mod triage;
 mod unset;
 mod verify;
+mod waitpoints;
 mod work;
 mod workers;
 mod workspaces;
@@ -119,7 +138,7 @@ pub fn service_with_internal(taffrail: Arc<Taffrail>) -> Pipeline {
 
 /// Every route there is.
 fn api() -> Api {
-    let api = workers(history(missions(roster(accounts(Api::new())))));
+    let api = routines(tracker(issues(workers(history(missions(roster(accounts(Api::new()))))))));
     let api = api.get("/api/health", health::get_health).get("/healthz", health::get_liveness);
     api.get("/readyz", health::get_readiness).get("/api/v1/openapi.json", openapi::get_openapi)
 }
@@ -138,6 +157,12 @@ fn roster(api: Api) -> Api {
         .get("/api/v1/workspaces", workspaces::list_workspaces)
         .post("/api/v1/workspaces", workspaces::create_workspace)
         .get("/api/v1/workspaces/{workspaceId}", workspaces::get_workspace)
+        .get("/api/v1/workspaces/{workspaceId}/members/capabilities", capabilities::list_capabilities)
+        .get("/api/v1/workspaces/{workspaceId}/members/{userId}/capabilities", capabilities::get_capabilities)
+        .patch(
+            "/api/v1/workspaces/{workspaceId}/members/{userId}/capabilities",
+            capabilities::update_capabilities,
+        )
 }
 
 fn crews(api: Api) -> Api {
@@ -190,8 +215,47 @@ fn missions(api: Api) -> Api {
         .post("/api/v1/crews/{crewId}/missions/{missionId}/tasks", tasks::create_task)
         .patch("/api/v1/crews/{crewId}/missions/{missionId}/tasks/{taskId}", tasks::update_task)
         .post("/api/v1/crews/{crewId}/missions/{missionId}/tasks/{taskId}/approve", tasks::approve_task)
+        .get("/api/v1/issues/search", issue_search::search_issues)
         .get("/api/v1/mission-metrics", metrics::get_mission_metrics)
         .get("/api/v1/metrics/timeseries", metrics::get_timeseries)
+}
+
+fn issues(api: Api) -> Api {
+    let api = api
+        .get("/api/v1/issues", issues::list_issues)
+        .patch("/api/v1/issues/bulk", issues::update_issues)
+        .get("/api/v1/issues/changes", issue_changes::list_issue_changes)
+        .get("/api/v1/issues/export", issue_files::export_issues)
+        .post("/api/v1/crews/{crewId}/issues/import", issue_files::import_issues)
+        .get("/api/v1/issues/{identifier}", issues::get_issue)
+        .post("/api/v1/crews/{crewId}/issues", issues::create_issue)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}", issues::get_crew_issue)
+        .patch("/api/v1/crews/{crewId}/issues/{identifier}", issues::update_issue)
+        .delete("/api/v1/crews/{crewId}/issues/{identifier}", issues::delete_issue)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/move", issues::move_issue)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/subtasks", issues::list_subtasks);
+    let api = api
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/start", issue_work::start_issue)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/retry", issue_work::retry_issue)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/stop", issue_work::stop_issue)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/review", issue_work::review_issue)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/runs", issue_work::list_issue_runs)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/activity", issue_past::list_issue_activity)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/state", issue_past::get_issue_state)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/diff", issue_past::get_issue_diff);
+    api.get("/api/v1/crews/{crewId}/issues/{identifier}/comments", issue_comments::list_comments)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/comments", issue_comments::create_comment)
+        .patch(
+            "/api/v1/crews/{crewId}/issues/{identifier}/comments/{commentId}",
+            issue_comments::update_comment,
+        )
+        .delete(
+            "/api/v1/crews/{crewId}/issues/{identifier}/comments/{commentId}",
+            issue_comments::delete_comment,
+        )
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/relations", issue_relations::list_relations)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/relations", issue_relations::create_relation)
+        .delete("/api/v1/relations/{relationId}", issue_relations::delete_relation)
 }
 
 fn history(api: Api) -> Api {
@@ -231,6 +295,65 @@ fn workers(api: Api) -> Api {
         .post("/api/v1/worker/tasks/{assignmentId}/output", workers::append_output)
         .post("/api/v1/worker/tasks/{assignmentId}/hand-back", workers::hand_work_back)
         .patch("/api/v1/worker/tasks/{assignmentId}", workers::report_work)
+}
+
+fn tracker(api: Api) -> Api {
+    let api = api
+        .get("/api/v1/labels", labels::list_labels)
+        .post("/api/v1/labels", labels::create_label)
+        .patch("/api/v1/labels/{labelId}", labels::update_label)
+        .delete("/api/v1/labels/{labelId}", labels::delete_label)
+        .get("/api/v1/projects", projects::list_projects)
+        .post("/api/v1/projects", projects::create_project)
+        .get("/api/v1/projects/{projectId}", projects::get_project)
+        .patch("/api/v1/projects/{projectId}", projects::update_project)
+        .delete("/api/v1/projects/{projectId}", projects::delete_project)
+        .get("/api/v1/projects/{projectId}/stats", projects::get_project_stats)
+        .get("/api/v1/projects/{projectId}/milestones", milestones::list_milestones)
+        .post("/api/v1/projects/{projectId}/milestones", milestones::create_milestone)
+        .patch("/api/v1/milestones/{milestoneId}", milestones::update_milestone)
+        .delete("/api/v1/milestones/{milestoneId}", milestones::delete_milestone);
+    api.get("/api/v1/saved-views", saved_views::list_saved_views)
+        .post("/api/v1/saved-views", saved_views::create_saved_view)
+        .patch("/api/v1/saved-views/{viewId}", saved_views::update_saved_view)
+        .delete("/api/v1/saved-views/{viewId}", saved_views::delete_saved_view)
+        .get("/api/v1/triage-rules", triage::list_triage_rules)
+        .post("/api/v1/triage-rules", triage::create_triage_rule)
+        .patch("/api/v1/triage-rules/{ruleId}", triage::update_triage_rule)
+        .delete("/api/v1/triage-rules/{ruleId}", triage::delete_triage_rule)
+        .post("/api/v1/triage/process", triage::process_triage)
+        .get("/api/v1/recurring-issues", recurring::list_recurring_issues)
+        .post("/api/v1/recurring-issues", recurring::create_recurring_issue)
+        .patch("/api/v1/recurring-issues/{recurringId}", recurring::update_recurring_issue)
+        .delete("/api/v1/recurring-issues/{recurringId}", recurring::delete_recurring_issue)
+}
+
+fn routines(api: Api) -> Api {
+    const PIPELINES: &str = "/api/v1/workspaces/{workspaceId}/pipelines";
+    const RUNS: &str = "/api/v1/workspaces/{workspaceId}/pipeline-runs";
+    let path = |rest: &str| format!("{PIPELINES}{rest}");
+    let api = api
+        .get(PIPELINES, routines::list_routines)
+        .post(&path("/test_run"), routines::test_routine)
+        .post(&path("/save"), routines::save_routine)
+        .get(&path("/{pipelineSlug}"), routines::get_routine)
+        .delete(&path("/{pipelineSlug}"), routines::delete_routine)
+        .post(&path("/{pipelineSlug}/approve"), routines::approve_routine)
+        .post(&path("/{pipelineSlug}/reject"), routines::reject_routine)
+        .post(&path("/{pipelineSlug}/enable"), routines::enable_routine)
+        .post(&path("/{pipelineSlug}/disable"), routines::disable_routine);
+    let api = api
+        .post(&path("/{pipelineSlug}/run"), routine_runs::run_routine)
+        .post(&path("/{pipelineSlug}/dry_run"), routine_runs::dry_run_routine)
+        .get(&path("/{pipelineSlug}/runs"), routine_runs::list_routine_run_entries)
+        .get(&path("/{pipelineSlug}/run-records"), routine_runs::list_runs_of_routine)
+        .post(&path("/runs/{pipelineRunId}/cancel"), routine_runs::cancel_routine_run)
+        .get(RUNS, routine_runs::list_routine_runs)
+        .get(&format!("{RUNS}/{{pipelineRunId}}"), routine_runs::get_routine_run)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/run-routine", routine_runs::run_issue_routine);
+    api.get(&path("/waitpoints"), waitpoints::list_waitpoints)
+        .post(&path("/waitpoints/{waitpointToken}/approve"), waitpoints::decide_waitpoint)
+        .post("/api/v1/waitpoint-tokens/{waitpointToken}", waitpoints::decide_by_token)
 }
 
 async fn no_such_route() -> Problem {

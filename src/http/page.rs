@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::query::Number;
 
 const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
+const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
 
 /// `limit` and `offset` as they were sent: never an error, the journal excepted.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -38,22 +39,49 @@ pub(super) struct Page {
 }
 
 /// What a list's answer tells the pipeline, which knows the address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Listing {
     pub(super) total: usize,
     pub(super) page: Option<Page>,
+    /// Where the next page begins, if the list can be read on by a cursor.
+    pub(super) next: Option<String>,
+    /// Whether this page was read by one.
+    pub(super) by_cursor: bool,
 }
 
 /// Writes the headers of a list, if the answer is one.
 pub(super) fn write_headers(response: &mut Response, uri: &Uri) {
-    let Some(Listing { total, page }) = response.extensions_mut().remove() else { return };
+    let Some(Listing { total, page, next, by_cursor }) = response.extensions_mut().remove() else { return };
     response.headers_mut().insert(TOTAL, HeaderValue::from(total));
-    let links = page.map(|page| links(uri, total, page)).unwrap_or_default();
+    if let Some(cursor) = next.as_deref().and_then(|next| HeaderValue::from_str(next).ok()) {
+        response.headers_mut().insert(NEXT_CURSOR, cursor);
+    }
+    let links = match (page, by_cursor) {
+        (Some(page), true) => next.map(|next| next_link(uri, page.limit, &next)).unwrap_or_default(),
+        (Some(page), false) => links(uri, total, page),
+        (None, _) => String::new(),
+    };
     if let Ok(links) = HeaderValue::from_str(&links)
         && !links.is_empty()
     {
         response.headers_mut().insert(LINK, links);
     }
+}
+
+/// The page behind this one, by its cursor: who reads so does not jump.
+fn next_link(uri: &Uri, limit: usize, next: &str) -> String {
+    let own = format!("limit={limit}&cursor={next}");
+    let query = others(uri).into_iter().chain([&*own]).collect::<Vec<_>>().join("&");
+    format!("<{}?{query}>; rel=\"next\"", uri.path())
+}
+
+/// What else the query asked for.
+fn others(uri: &Uri) -> Vec<&str> {
+    let is_other = |pair: &&str| {
+        let own = ["limit=", "offset=", "cursor="];
+        !pair.is_empty() && !own.iter().any(|name| pair.starts_with(name))
+    };
+    uri.query().unwrap_or_default().split('&').filter(is_other).collect()
 }
 
 /// The pages around this one, each with the rest of the query as it was sent.
@@ -67,9 +95,7 @@ fn links(uri: &Uri, total: usize, Page { limit, offset }: Page) -> String {
         pages.push(("next", offset + limit));
     }
     pages.push(("last", last));
-    let is_other =
-        |pair: &&str| !pair.starts_with("limit=") && !pair.starts_with("offset=") && !pair.is_empty();
-    let others: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(is_other).collect();
+    let others = others(uri);
     let link = |(name, offset): (&str, usize)| {
         let own = format!("limit={limit}&offset={offset}");
         let query = others.iter().copied().chain([&*own]).collect::<Vec<_>>().join("&");

@@ -14,6 +14,7 @@ use taffrail_domain::{Rejection, RejectionKind};
 use taffrail_journal::ReadError;
 
 use crate::boot::{AccountError, AuthError};
+use crate::search::SearchError;
 use crate::writer::ExecuteError;
 
 /// Longest `detail`: some quote what the caller sent, and known clients read only the first 4 KiB of an
@@ -21,6 +22,10 @@ use crate::writer::ExecuteError;
 const DETAIL_BYTES_MAX: usize = 1_024;
 /// When to come back while the queue is full.
 const BUSY_RETRY_AFTER_S: u32 = 1;
+/// When to come back while too much of it is under way.
+const TOO_MANY_RETRY_AFTER_S: u32 = 5;
+/// When to come back while an index is being made.
+const REBUILDING_RETRY_AFTER_S: u32 = 5;
 /// When to come back while the disk is full: somebody has to make room first.
 const FULL_RETRY_AFTER_S: u32 = 30;
 
@@ -194,8 +199,14 @@ impl From<Rejection> for Problem {
             RejectionKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             RejectionKind::Gone => StatusCode::GONE,
             RejectionKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RejectionKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            RejectionKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         };
-        Self { facts: rejection.facts, ..Self::new(status, rejection.code, rejection.detail) }
+        let problem = Self { facts: rejection.facts, ..Self::new(status, rejection.code, rejection.detail) };
+        match rejection.kind {
+            RejectionKind::TooMany => problem.retrying_after(TOO_MANY_RETRY_AFTER_S),
+            _ => problem,
+        }
     }
 }
 
@@ -260,6 +271,19 @@ impl From<AuthError> for Problem {
             AuthError::Expired => "session_expired",
             AuthError::Revoked => "session_revoked",
         })
+    }
+}
+
+impl From<SearchError> for Problem {
+    fn from(error: SearchError) -> Self {
+        match error {
+            SearchError::Rebuilding => {
+                let detail = "The search index is being rebuilt, try again";
+                Self::unavailable("search.rebuilding", detail).retrying_after(REBUILDING_RETRY_AFTER_S)
+            }
+            // The follower said to the log why.
+            SearchError::Unavailable => Self::unavailable("search.unavailable", "Search is not available"),
+        }
     }
 }
 

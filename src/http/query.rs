@@ -94,6 +94,12 @@ impl<'de> Deserialize<'de> for Number {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Word(Option<String>);
 
+impl From<String> for Word {
+    fn from(text: String) -> Self {
+        Self(Some(text))
+    }
+}
+
 impl Word {
     pub(super) fn get(&self) -> Option<&str> {
         self.0.as_deref()

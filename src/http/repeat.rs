@@ -4,10 +4,12 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use taffrail_domain::checkpoint::CheckpointEvent;
+use taffrail_domain::checkpoint::{Bookmarked, CheckpointEvent};
+use taffrail_domain::issue::{CommentEdited, Commented, IssueEvent};
 use taffrail_domain::mission::MissionEvent;
 use taffrail_domain::roster::RosterEvent;
-use taffrail_domain::{CheckpointId, Entry, Event, MissionId, Offset, Workspace};
+use taffrail_domain::routine::RoutineEvent;
+use taffrail_domain::{CheckpointId, CommentId, Entry, Event, MissionId, Offset, Workspace};
 use taffrail_journal::ReadError;
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 
@@ -43,10 +45,16 @@ async fn put_back(
         Some(Event::Mission(MissionEvent::MissionDeleted(_))) => {}
         Some(Event::Mission(_)) => {
             let id = MissionId::from(&*entry.subject);
-            if !world.state.missions.contains_key(&id)
-                && let Some(mission) = app.mission_as_of(world, &id, last).await?
+            put_back_undertaking(app, world, id, last).await?;
+        }
+        Some(Event::Issue(IssueEvent::IssueDeleted(_) | IssueEvent::IssuesBulkUpdated(_))) => {}
+        Some(Event::Issue(event)) => {
+            let issue = MissionId::from(&*entry.subject);
+            put_back_undertaking(app, world, issue.clone(), last).await?;
+            if let IssueEvent::Commented(Commented { comment_id, .. })
+            | IssueEvent::CommentEdited(CommentEdited { comment_id, .. }) = event
             {
-                world.state.missions.insert(id, mission);
+                put_back_comment(app, world, &issue, comment_id, last).await?;
             }
         }
         Some(Event::Checkpoint(CheckpointEvent::CheckpointCreated(_))) => {
@@ -58,6 +66,8 @@ async fn put_back(
             let created = creation(app, world, entry).await?;
             created.iter().for_each(|created| put_back_checkpoint(&mut world.state, created));
         }
+        Some(Event::Tracker(_)) => put_back_sorting(app, world, entry, last).await?,
+        Some(Event::Routine(RoutineEvent::RoutineSaved(_))) => put_back_routine(&mut world.state, entry),
         // None of these is ever gone.
         Some(
             Event::Checkpoint(_)
@@ -66,10 +76,93 @@ async fn put_back(
             | Event::Work(_)
             | Event::Approval(_)
             | Event::Chat(_)
-            | Event::Escalation(_),
+            | Event::Escalation(_)
+            | Event::Routine(_),
         )
         | None => {}
     }
+    Ok(())
+}
+
+/// The types of the entries that tell of labels, projects and so on.
+const SORTING_TYPES: [&str; 2] = ["audit.entity_created", "audit.entity_updated"];
+
+/// A label, a project and so on, as its last entry of the batch left it.
+async fn put_back_sorting(
+    app: &App,
+    world: &mut WorkspaceWorld,
+    entry: &Entry,
+    last: Offset,
+) -> Result<(), ReadError> {
+    let is_end = entry.face.as_ref().is_none_or(|face| !SORTING_TYPES.contains(&&*face.entry_type));
+    if is_end || world.state.tracker.holds(&entry.subject) {
+        return Ok(());
+    }
+    let filter = Filter {
+        types: SORTING_TYPES.iter().map(|name| (*name).to_owned()).collect(),
+        before: Some(last.plus(1)),
+        ..Filter::default()
+    };
+    let offsets = world.timeline.select(&filter, Order::OldestFirst, usize::MAX, &world.state);
+    let mut alone = Workspace::default();
+    let take = |read: Read| {
+        if read.entry.subject == entry.subject {
+            alone.apply(&read.entry);
+        }
+        ControlFlow::<()>::Continue(())
+    };
+    app.each_entry(world.log(), offsets, take).await?;
+    world.state.tracker.put_back(alone.tracker);
+    Ok(())
+}
+
+/// A mission or an issue, as its last entry of the batch left it.
+async fn put_back_undertaking(
+    app: &App,
+    world: &mut WorkspaceWorld,
+    id: MissionId,
+    last: Offset,
+) -> Result<(), ReadError> {
+    if world.state.undertaking(&id).is_none() {
+        match app.as_of(world, &id, last).await? {
+            Some(Bookmarked::Mission(mission)) => drop(world.state.missions.insert(id, mission)),
+            Some(Bookmarked::Issue(issue)) => {
+                let identifier = issue.identifier.to_uppercase().into();
+                world.state.issues.identifiers.insert(identifier, id.clone());
+                world.state.issues.all.insert(id, issue);
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// What was said, as the last entry of the batch left it.
+async fn put_back_comment(
+    app: &App,
+    world: &mut WorkspaceWorld,
+    issue: &MissionId,
+    comment: &CommentId,
+    last: Offset,
+) -> Result<(), ReadError> {
+    if world.state.issues.comments.contains_key(comment) {
+        return Ok(());
+    }
+    let Some(history) = world.state.histories.get(issue).cloned() else { return Ok(()) };
+    let mut alone = Workspace::default();
+    app.each_entry(world.log(), history.changes_until(last), |read| {
+        if let Some(Event::Issue(
+            IssueEvent::Commented(Commented { comment_id, .. })
+            | IssueEvent::CommentEdited(CommentEdited { comment_id, .. }),
+        )) = &read.entry.event
+            && comment_id == comment
+        {
+            alone.apply(&read.entry);
+        }
+        ControlFlow::Continue(())
+    })
+    .await?;
+    world.state.issues.comments.extend(alone.issues.comments);
     Ok(())
 }
 
@@ -87,6 +180,7 @@ fn put_back_in_roster(state: &mut Workspace, event: &RosterEvent, subject: &str)
         | RosterEvent::MemberAdded(_)
         | RosterEvent::MemberRemoved(_)
         | RosterEvent::MemberRoleChanged(_)
+        | RosterEvent::CapabilitiesChanged(_)
         | RosterEvent::CrewDeleted(_)
         | RosterEvent::AgentDeleted(_)
         | RosterEvent::AgentStatusChanged(_)
@@ -97,6 +191,18 @@ fn put_back_in_roster(state: &mut Workspace, event: &RosterEvent, subject: &str)
         | RosterEvent::CrewsConnected(_)
         | RosterEvent::CrewsDisconnected(_)
         | RosterEvent::PolicyChanged(_) => {}
+    }
+}
+
+/// A routine, as it was saved.
+fn put_back_routine(state: &mut Workspace, entry: &Entry) {
+    if state.routines.live(&entry.subject).is_none() {
+        let mut alone = Workspace::default();
+        alone.apply(entry);
+        state.routines.all.extend(alone.routines.all);
+        for (slug, id) in alone.routines.slugs {
+            state.routines.slugs.entry(slug).or_insert(id);
+        }
     }
 }
 

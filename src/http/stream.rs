@@ -73,7 +73,7 @@ pub(super) async fn follow_journal(
     Query(query): Query<EntryQuery>,
 ) -> Result<Events, Problem> {
     let world = member.world();
-    let filter = journal::filter(&query.filter, &world)?;
+    let (filter, phrase) = journal::filter(&query.filter, &world)?;
     journal::limit(&query)?;
     // Checked with the filter; where both are named, a reconnect knows better than the address.
     let named = last.as_deref().and_then(|id| journal::place(id, &world)).or(filter.after);
@@ -85,7 +85,8 @@ pub(super) async fn follow_journal(
         Some(after) => (Start::After(after), None),
     };
     let filter = taffrail_projections::Filter { after: None, ..filter };
-    let follow = member.app.live.follow(world.log(), filter, start).await.ok_or_else(Problem::internal)?;
+    let follow = member.app.live.follow(world.log(), filter, phrase, start).await?;
+    let follow = follow.ok_or_else(Problem::internal)?;
     let access = Access::new(&member.app, member.session().clone());
     Ok(Events(Body::from_stream(live::stream(follow, access, reset))))
 }

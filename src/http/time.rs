@@ -107,6 +107,14 @@ pub(super) fn not_after(text: &str) -> Result<Time, jiff::Error> {
     Ok(from_epoch(time.as_millisecond()))
 }
 
+/// The moment that a time of an answer means: answers show whole seconds, so one without a fraction is all of
+/// its second. What is shown to have been made then is there.
+pub(super) fn seen_at(text: &str) -> Result<Time, jiff::Error> {
+    let Time(ms) = not_after(text)?;
+    let is_whole = !text.contains(['.', ',']);
+    Ok(Time(if is_whole { ms.saturating_add(999) } else { ms }))
+}
+
 /// No entry is older than the epoch, so every earlier time bounds the journal alike.
 fn from_epoch(ms: i64) -> Time {
     Time(u64::try_from(ms).unwrap_or(0))
@@ -130,5 +138,7 @@ mod tests {
         assert_eq!(not_after("2023-11-14T22:13:20.0009Z").ok(), Some(Time(1_700_000_000_000)));
         assert_eq!(not_before("2023-11-14T23:13:20+01:00").ok(), Some(Time(1_700_000_000_000)));
         assert!(not_before("yesterday").is_err());
+        assert_eq!(seen_at("2023-11-14T22:13:20Z").ok(), Some(Time(1_700_000_000_999)));
+        assert_eq!(seen_at("2023-11-14T22:13:20.000Z").ok(), Some(Time(1_700_000_000_000)));
     }
 }

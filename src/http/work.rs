@@ -352,7 +352,7 @@ impl AtDesk {
             let detail = "the assignment is not held by this claim any more; the result was noted";
             return Err(Problem::new(StatusCode::CONFLICT, "assignment.late", detail));
         }
-        let task = assignment.facts.mission_id.as_ref().and_then(|mission| state.missions.get(mission));
+        let task = assignment.facts.mission_id.as_ref().and_then(|mission| state.undertaking(mission));
         let task =
             task.zip(assignment.facts.task_id.as_ref()).and_then(|(mission, task)| mission.tasks.get(task));
         Ok(Told::new(&ReportedView {

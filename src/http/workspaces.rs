@@ -1,10 +1,12 @@
 //! Workspaces: list, make, show (`platform.md` 6.2).
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use taffrail_domain::instance::WorkspaceDraft;
 use taffrail_domain::instance::scope::{Area, Verb};
-use taffrail_domain::roster::{Opened, Role, Roster};
+use taffrail_domain::roster::{Capability, Member as Row, Opened, Role, Roster};
 use taffrail_domain::{Text, UserId, WorkspaceId};
 use taffrail_projections::WorkspaceWorld;
 
@@ -30,6 +32,9 @@ pub(super) struct WorkspaceView {
     updated_at: Seconds,
     #[serde(rename = "currentUserRole", skip_serializing_if = "Option::is_none")]
     current_user_role: Option<Role>,
+    /// What the caller may do beside what their role allows, by name.
+    #[serde(rename = "currentUserCapabilities", skip_serializing_if = "Option::is_none")]
+    current_user_capabilities: Option<BTreeSet<Capability>>,
     allow_privileged_credentials: bool,
     /// Days; 0 keeps them for ever, as the journal does.
     run_retention_days: u32,
@@ -117,10 +122,16 @@ impl WorkspaceView {
         let members = roster.members.len();
         let counts = CountsView { nested: Counts { crews, agents, members }, crews, agents, members };
         let bare = Self::bare(roster.opened.as_ref()?);
-        Some(Self { current_user_role: roster.role(user), counts: Some(counts), ..bare })
+        let row = roster.members.get(user);
+        Some(Self {
+            current_user_role: row.map(|row| row.role),
+            current_user_capabilities: row.map(Row::effective_capabilities),
+            counts: Some(counts),
+            ..bare
+        })
     }
 
-    /// Without role and counts, as its maker is told of it.
+    /// Without role, capabilities and counts, as its maker is told of it.
     fn bare(opened: &Opened) -> Self {
         Self {
             id: opened.id.clone(),
@@ -131,6 +142,7 @@ impl WorkspaceView {
             created_at: Seconds(opened.at),
             updated_at: Seconds(opened.at),
             current_user_role: None,
+            current_user_capabilities: None,
             allow_privileged_credentials: false,
             run_retention_days: 0,
             credential_audit_retention_days: 0,

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 use super::post::Post;
 use super::tail::{PAGE, Tail};
 use super::{Live, LogTag};
+use crate::search::{Phrase, Search, SearchError};
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Follow {
     tail: Arc<Tail>,
     posted: watch::Receiver<Offset>,
     filter: Filter,
+    /// What it must hold, and the index that knows who does.
+    phrase: Option<(Phrase, Arc<Search>)>,
     /// All up to here was told, or does not match.
     cursor: Offset,
 }
@@ -41,16 +44,29 @@ impl std::fmt::Debug for Follow {
 
 impl Live {
     /// Follows a log; `None` if there is none such.
-    pub async fn follow(&self, log: LogTag, filter: Filter, start: Start) -> Option<Follow> {
-        let tail = self.tail(log)?;
+    ///
+    /// # Errors
+    /// If a phrase is asked for and there is no index.
+    pub async fn follow(
+        &self,
+        log: LogTag,
+        filter: Filter,
+        phrase: Option<Phrase>,
+        start: Start,
+    ) -> Result<Option<Follow>, SearchError> {
+        let (Some(tail), Some(search)) = (self.tail(log), self.app.search(log)) else { return Ok(None) };
+        let phrase = phrase.map(|phrase| (phrase, search));
         let posted = tail.posted();
+        // What is posted later is live; the world has all that was posted.
+        let until = *posted.borrow();
+        let world = tail.writer.world();
+        // Asked although one that goes on asks again: who cannot be answered is told now.
+        let from = if let Start::After(offset) = start { offset } else { Offset(0) };
+        let within = holding(phrase.as_ref(), &world, from).await?;
         let cursor = match start {
             Start::After(offset) => offset,
             Start::Newest(count) => {
-                // What is posted later is live.
-                let until = *posted.borrow();
-                let seed = Filter { before: Some(until.plus(1)), ..filter.clone() };
-                let world = tail.writer.world();
+                let seed = Filter { before: Some(until.plus(1)), within, ..filter.clone() };
                 let found = look(&world, move |world| {
                     world.timeline.select(&seed, Order::NewestFirst, count, &world.state)
                 });
@@ -58,8 +74,18 @@ impl Live {
                 found.last().map_or(until, |oldest| Offset(oldest.0 - 1))
             }
         };
-        Some(Follow { tail, posted, filter, cursor })
+        Ok(Some(Follow { tail, posted, filter, phrase, cursor }))
     }
+}
+
+/// The entries behind a cursor that hold the phrase, if there is one.
+async fn holding(
+    phrase: Option<&(Phrase, Arc<Search>)>,
+    world: &WorkspaceWorld,
+    after: Offset,
+) -> Result<Option<Vec<Offset>>, SearchError> {
+    let Some((phrase, search)) = phrase else { return Ok(None) };
+    search.journal_matches(world, phrase, after).await.map(Some)
 }
 
 impl Follow {
@@ -81,11 +107,12 @@ impl Follow {
         let is_behind = self.cursor.plus(1) < self.tail.first();
         let turn = if is_behind { self.tail.catch_ups.acquire().await.ok() } else { None };
         let world = self.tail.writer.world();
-        let filter = Filter {
-            after: Some(self.cursor.max(self.filter.after.unwrap_or_default())),
-            before: Some(until.plus(1)),
-            ..self.filter.clone()
-        };
+        let after = self.cursor.max(self.filter.after.unwrap_or_default());
+        // Of what is new only the index's tail is asked.
+        let within = holding(self.phrase.as_ref(), &world, after).await;
+        let within = within.map_err(|error| ReadError::Unavailable(error.to_string()))?;
+        let filter =
+            Filter { after: Some(after), before: Some(until.plus(1)), within, ..self.filter.clone() };
         let select = move |world: &WorkspaceWorld| {
             world.timeline.select(&filter, Order::OldestFirst, PAGE, &world.state)
         };

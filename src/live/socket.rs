@@ -275,8 +275,8 @@ fn may_join(kind: &str, id: &str, workspace: &str, world: &WorkspaceWorld, acces
         "keeper" => id == workspace && role.is_some_and(|role| role.allows(Permission::Manage)),
         "crew" | "files" => state.roster.live_crew(id).is_some(),
         "agent" => state.roster.live_agent(id).is_some(),
-        "mission" => state.missions.contains_key(id),
-        "session" => state.chats.contains_key(id) || state.missions.contains_key(id),
+        "mission" => state.undertaking(&id.into()).is_some(),
+        "session" => state.chats.contains_key(id) || state.undertaking(&id.into()).is_some(),
         _ => false,
     }
 }

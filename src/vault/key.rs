@@ -38,6 +38,11 @@ impl InstanceKey {
         self.mac(purpose)
     }
 
+    /// HMAC-SHA-256 of a text under the key of a purpose, as hex.
+    pub(super) fn sign(&self, purpose: &str, text: &str) -> String {
+        hex(&Self(self.derived(purpose)).mac(text))
+    }
+
     fn mac(&self, text: &str) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
         mac.update(text.as_bytes());

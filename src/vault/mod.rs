@@ -34,6 +34,10 @@ use secret::Digest;
 const INTERNAL: &str = "internal token";
 const WEBHOOKS: &str = "taffrail webhook secrets v1";
 const ANSWERS: &str = "taffrail answers to agents v1";
+const TESTED: &str = "taffrail tested routines v1";
+
+/// How long a test of a routine lets it be saved (`periphery.md` 10): five minutes.
+const TESTED_MS: u64 = 5 * 60 * 1_000;
 
 /// All that is known of a person beside the journal.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +165,22 @@ impl Vault {
     #[must_use]
     pub fn internal_token(&self) -> String {
         secret::hex(&self.key.derived(INTERNAL))
+    }
+
+    /// Says that something passed a test: its issue time, and an HMAC over that and what passed.
+    #[must_use]
+    pub fn tested(&self, what: &str, now: Time) -> String {
+        format!("{}.{}", now.0, self.key.sign(TESTED, &format!("{}\0{what}", now.0)))
+    }
+
+    /// Whether this says so of just that, and was said a moment ago.
+    #[must_use]
+    pub fn is_tested(&self, token: &str, what: &str, now: Time) -> bool {
+        let issued = token.split_once('.').and_then(|(issued, _)| issued.parse().ok()).map(Time);
+        issued.is_some_and(|issued| {
+            let is_fresh = issued <= now && now.0 - issued.0 <= TESTED_MS;
+            is_fresh && same_secret(token, &self.tested(what, issued))
+        })
     }
 
     /// The hashing of passwords.

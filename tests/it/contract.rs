@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 use taffrail_domain::approval::{ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus, Held};
@@ -12,6 +13,11 @@ use taffrail_domain::checkpoint::{
 };
 use taffrail_domain::escalation::{EscalationEnded, EscalationRaised, EscalationStatus, EscalationType};
 use taffrail_domain::instance::{InstanceEvent, TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
+use taffrail_domain::issue::{
+    Cause, CommentDeleted, CommentEdited, Commented, Detached, Imported, IssueChanges, IssueCreated,
+    IssueDeleted, IssueFacts, IssueNoted, IssuePriority, IssueStatus, IssueUpdated, IssuesBulkUpdated,
+    IssuesDetached, MentionState, Mentioned, Moved, Party, Related, RelationType, Seat, Unrelated,
+};
 use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
     MissionCreated, MissionDeleted, MissionEvent, MissionStatusChanged, MissionUpdated, Outcome, Reason,
@@ -20,18 +26,32 @@ use taffrail_domain::mission::{
 };
 use taffrail_domain::roster::{
     AgentCreated, AgentDeleted, AgentFacts, AgentRole, AgentStatus, AgentStatusChanged, AgentUpdated,
-    CrewCreated, CrewDeleted, CrewFacts, CrewMemberAdded, CrewMemberRemoved, CrewMemberRoleChanged,
-    CrewUpdated, CrewsConnected, CrewsDisconnected, Direction, MemberAdded, MemberRemoved, MemberRoleChanged,
-    Role, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
+    CapabilitiesChanged, Capability, CrewCreated, CrewDeleted, CrewFacts, CrewMemberAdded, CrewMemberRemoved,
+    CrewMemberRoleChanged, CrewUpdated, CrewsConnected, CrewsDisconnected, Direction, MemberAdded,
+    MemberRemoved, MemberRoleChanged, Role, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
 };
 use taffrail_domain::roster::{Autonomy, BehaviorMode, PolicyChanged};
+use taffrail_domain::routine::{
+    Caller, RoutineDeleted, RoutineFacts, RoutineItemEnded, RoutineLoopBegun, RoutineRunEnded,
+    RoutineRunFacts, RoutineRunStarted, RoutineRunStatus, RoutineSaved, RoutineStatus, RoutineStatusChanged,
+    RoutineStepEnded, RoutineStepWaiting, StepStatus, StepWaitsFor, WaitpointCreated, WaitpointDecided,
+    WaitpointOutcome,
+};
+use taffrail_domain::tracker::{
+    LabelCreated, LabelDeleted, LabelFacts, LabelUpdated, MatchType, MilestoneCreated, MilestoneDeleted,
+    MilestoneFacts, MilestoneStatus, MilestoneUpdated, ProjectCreated, ProjectDeleted, ProjectFacts,
+    ProjectHealth, ProjectStatus, ProjectUpdated, RecurringCreated, RecurringDeleted, RecurringFacts,
+    RecurringFired, RecurringUpdated, RuleMatches, SavedViewCreated, SavedViewDeleted, SavedViewFacts,
+    SavedViewUpdated, TriageProcessed, TriageRuleCreated, TriageRuleDeleted, TriageRuleFacts,
+    TriageRuleUpdated, ViewType,
+};
 use taffrail_domain::work::{
     AssignmentClaimed, AssignmentCreated, AssignmentEnded, AssignmentFacts, AssignmentReportedLate,
     AssignmentStatus, AssignmentUnqueued, EndedBy, Output, Purpose, RunEnd, RunEnded, RunFacts, RunStarted,
     RunStatus,
 };
 use taffrail_domain::{
-    Actor, DecodeError, Draft, Entry, EntryId, Event, Face, LogTag, Offset, Priority, Stored, Time,
+    Actor, DecodeError, Draft, Entry, EntryId, Event, Face, Json, LogTag, Offset, Priority, Stored, Time,
     current_version, kinds, schema_of,
 };
 
@@ -107,7 +127,7 @@ fn samples() -> Vec<Event> {
         offset: Offset(9),
         state_hash: "h1:00".into(),
         fork_hash: "h1:01".into(),
-        mission_status: Status::InProgress,
+        mission_status: "IN_PROGRESS".into(),
         task_counts: TaskStats { total: 1, pending: 1, ..TaskStats::default() },
     };
     let assignment = AssignmentFacts {
@@ -167,6 +187,12 @@ fn samples() -> Vec<Event> {
         MemberAdded { member_id: "member1".into(), role: Role::Owner }.into(),
         MemberRemoved { member_id: "member1".into() }.into(),
         MemberRoleChanged { member_id: "member1".into(), from: Role::Viewer, to: Role::Admin }.into(),
+        CapabilitiesChanged {
+            member_id: "member1".into(),
+            from: Some([Capability::Chat].into()),
+            to: Some([Capability::Chat, Capability::IssueCreate].into()),
+        }
+        .into(),
         CrewCreated { crew: crew.into() }.into(),
         CrewUpdated { changes: crew_changes.into() }.into(),
         CrewDeleted { slug: "platform".into() }.into(),
@@ -369,6 +395,280 @@ fn samples() -> Vec<Event> {
         }
         .into(),
     ]
+    .into_iter()
+    .chain(issue_samples())
+    .chain(tracker_samples())
+    .chain(routine_samples())
+    .collect()
+}
+
+/// An issue with every field set, and none as by default.
+fn full_issue() -> IssueFacts {
+    IssueFacts {
+        priority: IssuePriority::Urgent,
+        assignee: Some(Party::agent(&"agent1".into())),
+        due_date: Some("2026-12-24".into()),
+        sort_order: 1.5,
+        project_id: Some("project1".into()),
+        milestone_id: Some("milestone1".into()),
+        parent_issue_id: Some("issue0".into()),
+        estimate: Some(3),
+        labels: vec!["label1".into()],
+        routine_id: Some("routine1".into()),
+        routine_inputs: serde_json::json!({ "key": "value" }).into(),
+    }
+}
+
+fn issue_samples() -> Vec<Event> {
+    let facts = full_issue();
+    let changes = IssueFacts::default().changes_to(&facts).expect("all of it is new");
+    let author = || Party::user(&"user1".into());
+    vec![
+        IssueCreated {
+            identifier: "ENG-42".into(),
+            number: 42,
+            crew_id: "crew1".into(),
+            lead_agent_id: "agent1".into(),
+            trace_id: "issue-1".into(),
+            title: "Fix it".into(),
+            description: Some("now".into()),
+            facts: facts.into(),
+            author: Some(author()),
+            authored_via: "imported".into(),
+            imported: Some(Box::new(Imported {
+                external_id: Some("gh-1".into()),
+                status: IssueStatus::Done,
+                created_at: Some(Time(1)),
+                started_at: Some(Time(2)),
+                completed_at: Some(Time(3)),
+            })),
+        }
+        .into(),
+        IssueUpdated {
+            cause: Cause::ChangesRequested,
+            title: Some("Fix it".into()),
+            description: Some(Some("soon".into())),
+            moved: Some(Moved { from: IssueStatus::Review, to: IssueStatus::Todo }),
+            seat: Some(Seat { crew_id: "crew1".into(), lead_agent_id: "agent1".into() }),
+            review_note: Some("n".into()),
+            changes: Some(changes.into()),
+        }
+        .into(),
+        IssueNoted { action: "created".into(), details: Some("Fix it".into()) }.into(),
+        IssueDeleted { identifier: "ENG-42".into(), crew_id: "crew1".into() }.into(),
+        Commented {
+            comment_id: "comment1".into(),
+            author: author(),
+            body: "b".into(),
+            said_at: Some(Time(1)),
+        }
+        .into(),
+        CommentEdited { comment_id: "comment1".into(), body: "b".into() }.into(),
+        CommentDeleted { comment_id: "comment1".into() }.into(),
+        Mentioned {
+            comment_id: "comment1".into(),
+            agent_id: "agent1".into(),
+            dispatch_state: MentionState::Refused,
+            assignment_id: Some("assignment1".into()),
+        }
+        .into(),
+        Related {
+            relation_id: "relation1".into(),
+            source_id: "issue1".into(),
+            target_id: "issue2".into(),
+            relation_type: RelationType::DuplicateOf,
+        }
+        .into(),
+        Unrelated { relation_id: "relation1".into(), source_id: "issue1".into(), target_id: "issue2".into() }
+            .into(),
+        IssuesDetached {
+            from: Detached::Milestone("milestone1".into()),
+            issues: vec!["issue1".into(), "issue2".into()],
+        }
+        .into(),
+        IssuesBulkUpdated { count: 2 }.into(),
+    ]
+}
+
+fn tracker_samples() -> Vec<Event> {
+    let agent = || Some(Party::agent(&"agent1".into()));
+    let label = LabelFacts { name: "bug".into(), color: "#f00".into(), label_group: Some("kind".into()) };
+    let project = ProjectFacts {
+        name: "Mobile App".into(),
+        slug: "mobile-app".into(),
+        description: Some("d".into()),
+        icon: Some("i".into()),
+        color: "red".into(),
+        status: ProjectStatus::InProgress,
+        priority: IssuePriority::High,
+        health: ProjectHealth::AtRisk,
+        lead: agent(),
+        start_date: Some("2026-01-01".into()),
+        target_date: Some("2026-12-24".into()),
+    };
+    let milestone = MilestoneFacts {
+        name: "Beta".into(),
+        description: Some("d".into()),
+        target_date: Some("2026-12-24".into()),
+        status: MilestoneStatus::Completed,
+        position: 2,
+    };
+    let view = SavedViewFacts {
+        name: "Mine".into(),
+        filters_json: "{}".into(),
+        sort_json: Some("{}".into()),
+        view_type: ViewType::Board,
+        is_default: true,
+        shared: true,
+    };
+    let rule = TriageRuleFacts {
+        name: "Bugs".into(),
+        pattern: "^bug".into(),
+        match_type: MatchType::Regex,
+        crew_id: Some("crew1".into()),
+        assignee_id: Some("agent1".into()),
+        priority: Some(IssuePriority::Urgent),
+        project_id: Some("project1".into()),
+        labels: vec!["label1".into()],
+        position: 2,
+        enabled: true,
+    };
+    let recurring = RecurringFacts {
+        crew_id: "crew1".into(),
+        title: "Water the plants".into(),
+        description: Some("d".into()),
+        priority: IssuePriority::Low,
+        project_id: Some("project1".into()),
+        milestone_id: Some("milestone1".into()),
+        assignee: agent(),
+        labels: vec!["label1".into()],
+        cron_expression: "0 9 * * 1".into(),
+        enabled: true,
+    };
+    vec![
+        LabelCreated { label: label.clone() }.into(),
+        LabelUpdated { label }.into(),
+        LabelDeleted { name: "bug".into() }.into(),
+        ProjectCreated { project: Box::new(project.clone()) }.into(),
+        ProjectUpdated { project: Box::new(project) }.into(),
+        ProjectDeleted { slug: "mobile-app".into(), milestones: vec!["milestone1".into()] }.into(),
+        MilestoneCreated { project_id: "project1".into(), milestone: milestone.clone() }.into(),
+        MilestoneUpdated { project_id: "project1".into(), milestone }.into(),
+        MilestoneDeleted { project_id: "project1".into() }.into(),
+        SavedViewCreated { owner_id: "user1".into(), view: view.clone() }.into(),
+        SavedViewUpdated { view }.into(),
+        SavedViewDeleted { owner_id: "user1".into() }.into(),
+        TriageRuleCreated { rule: Box::new(rule.clone()) }.into(),
+        TriageRuleUpdated { rule: Box::new(rule) }.into(),
+        TriageRuleDeleted { name: "Bugs".into() }.into(),
+        TriageProcessed {
+            processed: 3,
+            matched: 2,
+            rules: vec![RuleMatches { rule_id: "rule1".into(), count: 2 }],
+            left_at: Some("issue1".into()),
+        }
+        .into(),
+        RecurringCreated {
+            recurring: Box::new(recurring.clone()),
+            author: Some(Party::user(&"user1".into())),
+            next_run: Some(Time(5)),
+        }
+        .into(),
+        RecurringUpdated { recurring: Box::new(recurring), next_run: Some(Time(5)) }.into(),
+        RecurringDeleted { title: "Water the plants".into() }.into(),
+        RecurringFired {
+            due: Time(5),
+            issue_id: Some("issue1".into()),
+            error: Some("e".into()),
+            next_run: Some(Time(6)),
+        }
+        .into(),
+    ]
+}
+
+/// Those about routines and their runs.
+fn routine_samples() -> Vec<Event> {
+    let json = |value: Value| Arc::new(Json::from(value));
+    let definition = serde_json::json!({ "steps": [{ "id": "a", "type": "code" }] });
+    let routine = RoutineFacts {
+        slug: "nightly".into(),
+        name: "Nightly".into(),
+        description: Some("d".into()),
+        definition: json(definition),
+        definition_hash: "00ff".into(),
+        author_crew_id: Some("crew1".into()),
+        author_agent_id: Some("agent1".into()),
+        author_user_id: Some("user1".into()),
+        authored_via: "user_api".into(),
+    };
+    let run = RoutineRunFacts {
+        routine_id: "routine1".into(),
+        definition_hash: "00ff".into(),
+        inputs: json(serde_json::json!({ "limit": 5 })),
+        triggered_via: "call_pipeline".into(),
+        triggered_by_id: Some("run_0".into()),
+        started_by: Some(Party::user(&"user1".into())),
+        issue_id: Some("issue1".into()),
+        tags: vec!["t".into()],
+        metadata: json(serde_json::json!({ "m": 1 })),
+        called_by: Some(Caller { run_id: "run_0".into(), step_id: "a".into() }),
+        depth: 1,
+    };
+    let waits_for = StepWaitsFor::Time { at: Time(5), times_out: true };
+    vec![
+        RoutineSaved {
+            routine: routine.into(),
+            status: RoutineStatus::Proposed,
+            risk_reasons: vec!["code_step".into()],
+            accepted: vec!["code_step:a".into()],
+            change_summary: Some("c".into()),
+        }
+        .into(),
+        RoutineStatusChanged {
+            from: RoutineStatus::Proposed,
+            to: RoutineStatus::Disabled,
+            accepted: vec!["code_step:a".into()],
+        }
+        .into(),
+        RoutineDeleted { slug: "nightly".into() }.into(),
+        RoutineRunStarted { run: run.into() }.into(),
+        RoutineStepWaiting { step_id: "a".into(), waits_for }.into(),
+        RoutineLoopBegun { step_id: "a".into(), items: json(serde_json::json!([1, "two"])) }.into(),
+        RoutineItemEnded {
+            step_id: "a".into(),
+            output: json(serde_json::json!("one")),
+            error: Some("e".into()),
+        }
+        .into(),
+        RoutineStepEnded {
+            step_id: "a".into(),
+            status: StepStatus::Failed,
+            output: Some(json(serde_json::json!([1]))),
+            error: Some("e".into()),
+            begun_at: Time(4),
+        }
+        .into(),
+        RoutineRunEnded {
+            status: RoutineRunStatus::Failed,
+            failed_at_step: Some("a".into()),
+            error_message: Some("e".into()),
+        }
+        .into(),
+        WaitpointCreated {
+            step_id: "a".into(),
+            token: "00ff".into(),
+            prompt: "Go on?".into(),
+            timeout_at: Time(5),
+        }
+        .into(),
+        WaitpointDecided {
+            step_id: "a".into(),
+            outcome: WaitpointOutcome::Denied,
+            by: Some("user1".into()),
+            comment: Some("c".into()),
+        }
+        .into(),
+    ]
 }
 
 fn sample(event: Event) -> Draft {
@@ -545,6 +845,19 @@ fn what_an_old_entry_did_not_say_is_not_invented() {
         approval: None,
     };
     assert_eq!(read("task.status_change"), skipped.into());
+}
+
+#[test]
+fn a_number_is_read_back_as_it_was_written() {
+    for number in [5.0 / 3.0, 0.1 + 0.2, 1.666_666_666_666_666_5, f64::MIN_POSITIVE, 123_456_789.123_456_79] {
+        let changes = IssueChanges { sort_order: Some(number), ..IssueChanges::default() };
+        let draft = sample(IssueUpdated { changes: Some(changes.into()), ..IssueUpdated::default() }.into());
+        let stored = draft.encode().expect("encodes");
+        assert_eq!(
+            decode(&stored).expect("decodes"),
+            draft.at(Offset(1), Time(2), Actor::User("user1".into()))
+        );
+    }
 }
 
 #[test]

@@ -145,10 +145,26 @@ fn writers_know_no_http_and_no_files() {
 }
 
 #[test]
+fn only_search_knows_its_index_and_it_knows_no_http() {
+    let others = ["src/boot", "src/cli", "src/http", "src/live", "src/writer", "projections", "src/domain"];
+    never_names(&others, &["tantivy"]);
+    never_names(&["src/search"], &["axum", "crate::http", "crate::boot", "crate::cli", "crate::live"]);
+}
+
+#[test]
 fn nothing_is_left_to_be_done() {
-    // Spelled in parts, or this page would find itself.
-    let words =
-        [["TO", "DO"], ["FIX", "ME"], ["to", "do!"], ["unimple", "mented!"], ["db", "g!("], ["XX", "X:"]];
+    // Spelled in parts, or this page would find itself. An issue may well be to be done: what a note is
+    // begins a comment or ends in a colon or parenthesis.
+    let words = [
+        ["// TO", "DO"],
+        ["TO", "DO:"],
+        ["TO", "DO("],
+        ["FIX", "ME"],
+        ["to", "do!"],
+        ["unimple", "mented!"],
+        ["db", "g!("],
+        ["XX", "X:"],
+    ];
     let words: Vec<String> = words.iter().map(|parts| parts.concat()).collect();
     let mut wrong = vec![];
     for file in files().into_iter().filter(|file| file.path != "Cargo.lock") {

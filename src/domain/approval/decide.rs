@@ -8,8 +8,9 @@ use super::{
     Approval, ApprovalCommand, ApprovalDecided, ApprovalKind, ApprovalRequested, ApprovalStatus, Held,
 };
 use crate::index::under;
-use crate::mission::{Mission, Reason, Status, Task, TaskApproval, TaskStatus};
+use crate::mission::{Reason, Task, TaskApproval, TaskStatus};
 use crate::roster::{AgentStatus, Autonomy, Permission, PolicyChanged, policy_changed};
+use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
 use crate::work::{AssignmentStatus, MISSION_MS_MAX};
 use crate::{
@@ -105,8 +106,8 @@ impl Workspace {
 
     /// Whether there is still something to be done for a mission; without one there always is.
     fn is_open(&self, mission: Option<&MissionId>) -> bool {
-        let found = mission.map(|mission| self.missions.get(mission));
-        found.is_none_or(|found| found.is_some_and(|found| !found.status.is_terminal()))
+        let found = mission.map(|mission| self.undertaking(mission));
+        found.is_none_or(|found| found.is_some_and(|found| found.phase != Phase::Ended))
     }
 
     fn pending_approvals<'a>(&'a self, mission: &'a MissionId) -> impl Iterator<Item = &'a Arc<Approval>> {
@@ -122,7 +123,7 @@ impl Unfolding<'_> {
             _ => None,
         };
         let mission_id = match &held {
-            Held::Mission { mission_id } => Some(mission_id.clone()),
+            Held::Mission { mission_id: id } | Held::Issue { issue_id: id } => Some(id.clone()),
             Held::Assignment { assignment, .. } => assignment.mission_id.clone(),
             Held::Crew { .. } | Held::Agent { .. } => None,
         };
@@ -144,7 +145,7 @@ impl Unfolding<'_> {
     fn release(&mut self, held: &Held) {
         match held {
             // The question itself holds it.
-            Held::Mission { .. } => {}
+            Held::Mission { .. } | Held::Issue { .. } => {}
             Held::Crew { crew_id, autonomy, behavior } => {
                 let crew = self.state.roster.live_crew(crew_id.as_str());
                 if crew.is_some_and(|crew| crew.policy.autonomy == Autonomy::Strict) {
@@ -162,6 +163,7 @@ impl Unfolding<'_> {
                 let is_there = self.state.roster.live_agent(assignment.assigned_to.as_str()).is_some();
                 if is_there && self.state.is_open(assignment.mission_id.as_ref()) {
                     let facts = (**assignment).clone();
+                    self.issue_handed_on(&facts);
                     self.assign_as(assignment_id.clone(), facts, AssignmentStatus::Pending);
                 }
             }
@@ -178,8 +180,8 @@ impl Unfolding<'_> {
 
     /// Somebody is asked about each result that is held.
     pub(crate) fn request_missing_approvals(&mut self, mission: &MissionId) {
-        let Some(found) = self.state.missions.get(mission).cloned() else { return };
-        if found.status != Status::InProgress {
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
+        if found.phase != Phase::Working {
             return;
         }
         let held =
@@ -190,7 +192,7 @@ impl Unfolding<'_> {
     }
 
     /// A result waits for a person.
-    fn request_task_approval(&mut self, mission: &Mission, task: &Task) {
+    fn request_task_approval(&mut self, mission: &Undertaking, task: &Task) {
         let request = ApprovalRequested {
             kind: ApprovalKind::Custom,
             reason: format!("Result of task {:?} needs approval", &*task.title).into(),
@@ -226,7 +228,7 @@ impl Unfolding<'_> {
     /// Questions about results that are not held any more are withdrawn.
     pub(crate) fn withdraw_idle_approvals(&mut self, mission: &MissionId) {
         let held = |task: &TaskId| {
-            let found = self.state.missions.get(mission).filter(|found| found.status == Status::InProgress);
+            let found = self.state.undertaking(mission).filter(|found| found.phase == Phase::Working);
             let task = found.and_then(|found| found.tasks.get(task));
             task.is_some_and(|task| task.status == TaskStatus::AwaitingApproval)
         };
@@ -234,12 +236,12 @@ impl Unfolding<'_> {
         let is_idle = |found: &&Arc<Approval>| match (&found.request.task_id, &found.request.held) {
             (Some(task), _) => !held(task),
             (None, Some(Held::Assignment { .. })) => !self.state.is_open(Some(mission)),
-            (None, _) => !self.state.missions.contains_key(mission),
+            (None, _) => self.state.undertaking(mission).is_none(),
         };
         let idle = own.filter(is_idle);
         let idle: Vec<Approval> = idle.map(|found| (**found).clone()).collect();
-        let timed_out = self.state.missions.get(mission).is_some_and(|found| {
-            found.status == Status::Failed
+        let timed_out = self.state.undertaking(mission).is_some_and(|found| {
+            found.phase == Phase::Ended
                 && idle.iter().any(|idle| idle.request.timeout_at.is_some_and(|at| at <= self.context.now))
         });
         for approval in idle {
@@ -282,11 +284,11 @@ impl Unfolding<'_> {
         approved: bool,
         notes: &Option<Text>,
     ) -> Result<(), Rejection> {
-        let found = self.state.missions.get(mission).cloned();
+        let found = self.state.undertaking(mission).cloned();
         let found = found.ok_or_else(|| Rejection::not_found("mission.not_found", "Mission not found"))?;
         let held = found.tasks.get(task).cloned();
         let held = held.ok_or_else(|| Rejection::not_found("task.not_found", "Task not found"))?;
-        if found.status != Status::InProgress || held.status != TaskStatus::AwaitingApproval {
+        if found.phase != Phase::Working || held.status != TaskStatus::AwaitingApproval {
             return Err(Rejection::conflict("approval.decided", "already decided"));
         }
         let by: UserId = self.context.actor.user().cloned().ok_or_else(Rejection::forbidden)?;
@@ -312,7 +314,7 @@ impl Unfolding<'_> {
     fn fail_what_waits_for(&mut self, mission: &MissionId, task: &TaskId) {
         let mut open = vec![task.clone()];
         while let Some(failed) = open.pop() {
-            let Some(found) = self.state.missions.get(mission).cloned() else { return };
+            let Some(found) = self.state.undertaking(mission).cloned() else { return };
             let waits = |task: &&std::sync::Arc<Task>| {
                 task.status == TaskStatus::Blocked && task.depends_on.contains(&failed)
             };

@@ -90,6 +90,11 @@ pub enum Held {
         /// Which.
         mission_id: MissionId,
     },
+    /// An issue, which may not start.
+    Issue {
+        /// Which.
+        issue_id: MissionId,
+    },
     /// A crew, which is pinned to `strict`.
     Crew {
         /// Which.
@@ -119,6 +124,7 @@ impl Held {
     pub fn id(&self) -> &str {
         match self {
             Self::Mission { mission_id } => mission_id.as_str(),
+            Self::Issue { issue_id } => issue_id.as_str(),
             Self::Crew { crew_id, .. } => crew_id.as_str(),
             Self::Agent { agent_id } => agent_id.as_str(),
             Self::Assignment { assignment_id, .. } => assignment_id.as_str(),
@@ -130,6 +136,7 @@ impl Held {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Mission { .. } => "mission",
+            Self::Issue { .. } => "issue",
             Self::Crew { .. } => "crew",
             Self::Agent { .. } => "agent",
             Self::Assignment { .. } => "assignment",

@@ -152,7 +152,7 @@ impl Workspace {
                 };
                 unfolding.add(Draft::internal(id.as_str(), opened));
             }
-            ChatCommand::Say { chat, content } => unfolding.say(chat, content)?,
+            ChatCommand::Say { chat, content } => unfolding.ask(chat, content)?,
             ChatCommand::Stop { chat } => {
                 let live = self.chats.get(chat).and_then(|chat| chat.live.clone());
                 let facts = live
@@ -208,7 +208,7 @@ fn face(entry_type: &str, actor: &Actor, chat: &Chat, details: &str, length: usi
 }
 
 impl Unfolding<'_> {
-    fn say(&mut self, id: &ChatId, content: &Text) -> Result<(), Rejection> {
+    fn ask(&mut self, id: &ChatId, content: &Text) -> Result<(), Rejection> {
         let chat = self.state.chats.get(id).cloned();
         let chat = chat.ok_or_else(|| Rejection::not_found("chat.not_found", "access denied"))?;
         if chat.live.is_some() {

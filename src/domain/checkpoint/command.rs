@@ -1,11 +1,9 @@
 //! Wishes about checkpoints.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::mission::Mission;
+use super::Bookmarked;
 use crate::{CheckpointId, MissionId, Offset, Rejection};
 
 /// A wish about one checkpoint. Bodies that must be looked at only after the lookup travel as a result.
@@ -32,7 +30,7 @@ pub enum CheckpointCommand {
         /// Label of the new checkpoint.
         label: Option<String>,
         /// The source at the checkpoint's boundary, folded before: the past cannot change.
-        source: Option<Arc<Mission>>,
+        source: Option<Bookmarked>,
     },
     /// `DELETE /checkpoints/{id}`
     Delete {
@@ -41,13 +39,13 @@ pub enum CheckpointCommand {
     },
 }
 
-/// A mission as it was.
+/// A mission, or an issue, as it was.
 #[derive(Clone, Debug)]
 pub struct AsOf {
     /// After this offset.
     pub offset: Offset,
-    /// The mission then.
-    pub mission: Arc<Mission>,
+    /// What it was then.
+    pub then: Bookmarked,
 }
 
 /// Body of create checkpoint; fork takes its `label`.

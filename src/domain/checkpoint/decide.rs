@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    AsOf, Checkpoint, CheckpointCommand, CheckpointCreated, CheckpointDeleted, CheckpointDraft,
+    AsOf, Bookmarked, Checkpoint, CheckpointCommand, CheckpointCreated, CheckpointDeleted, CheckpointDraft,
     CheckpointRestored, Snapshot,
 };
-use crate::mission::{Mission, mission_face};
+use crate::mission::mission_face;
 use crate::roster::Permission;
 use crate::{
     Actor, CheckpointId, Context, Draft, Face, MissionId, Offset, Rejection, Severity, Text, Workspace,
@@ -34,7 +34,7 @@ impl Workspace {
             CheckpointCommand::Fork { checkpoint, label, source } => {
                 let label = label_of(label.as_deref())?;
                 let checkpoint = self.checkpoint(checkpoint)?;
-                self.fork(checkpoint, label, source.as_deref(), context)
+                self.fork(checkpoint, label, source.as_ref().map(Bookmarked::undertaking), context)
             }
             CheckpointCommand::Delete { checkpoint } => {
                 Ok(vec![self.delete(self.checkpoint(checkpoint)?, context.actor)])
@@ -52,12 +52,14 @@ impl Workspace {
             .ok_or_else(|| Rejection::not_found("checkpoint.not_found", "checkpoint not found"))
     }
 
-    /// A mission named without its crew, as the checkpoint and state routes do.
+    /// A mission or an issue, named without its crew as the checkpoint routes do.
     ///
     /// # Errors
     /// `mission not found`.
-    pub fn bookmarkable(&self, id: &MissionId) -> Result<&Arc<Mission>, Rejection> {
-        self.missions.get(id).ok_or_else(|| Rejection::not_found("mission.not_found", "mission not found"))
+    pub fn bookmarkable(&self, id: &MissionId) -> Result<Bookmarked, Rejection> {
+        let mission = self.missions.get(id).cloned().map(Bookmarked::Mission);
+        let found = mission.or_else(|| self.issues.all.get(id).cloned().map(Bookmarked::Issue));
+        found.ok_or_else(|| Rejection::not_found("mission.not_found", "mission not found"))
     }
 
     fn create_checkpoint(
@@ -67,16 +69,17 @@ impl Workspace {
         at: Option<&Result<AsOf, Rejection>>,
         context: &Context<'_>,
     ) -> Result<Vec<Draft>, Rejection> {
-        let mission = self.bookmarkable(mission)?;
+        let living = self.bookmarkable(mission)?;
+        let mission = living.undertaking();
         let label = label_of(draft.map_err(Clone::clone)?.label.as_deref())?;
-        let head = self.anchor(&mission.id)?;
+        let head = self.anchor(&living)?;
         let now = Offset(context.next.0 - 1);
         // (public name, state after, drift after, state): the checkpoint's own entry is not drift.
         let (cursor, boundary, diverges_after, then) = match at {
-            None => (head, now, context.next, mission),
+            None => (head, now, context.next, &living),
             Some(past) => {
                 let past = past.as_ref().map_err(Clone::clone)?;
-                (past.offset, past.offset, past.offset, &past.mission)
+                (past.offset, past.offset, past.offset, &past.then)
             }
         };
         let created = CheckpointCreated {
@@ -95,10 +98,15 @@ impl Workspace {
         Ok(vec![Draft::public(id.as_str(), created, face)])
     }
 
-    /// The last public entry of a mission. The bare creation entry of an orchestration mission is no
-    /// anchor (ruling R10); anything later is.
-    fn anchor(&self, mission: &MissionId) -> Result<Offset, Rejection> {
-        let history = self.histories.get(mission).filter(|history| history.public.len() > 1);
+    /// Its last public entry. The bare creation entry of an orchestration mission is no anchor (ruling
+    /// R10); anything later is, and so is that of an issue.
+    fn anchor(&self, living: &Bookmarked) -> Result<Offset, Rejection> {
+        let bare = match living {
+            Bookmarked::Mission(_) => 1,
+            Bookmarked::Issue(_) => 0,
+        };
+        let history = self.histories.get(&living.undertaking().id);
+        let history = history.filter(|history| history.public.len() > bare);
         history.and_then(|history| history.public.last().copied()).ok_or_else(|| {
             Rejection::conflict(
                 "checkpoint.no_anchor",

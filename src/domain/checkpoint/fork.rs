@@ -1,12 +1,14 @@
 //! A new mission from a checkpoint: the state at its boundary, exactly (`journal.md` 5.6, ruling R13).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::json;
 
 use super::decide::fresh_checkpoint_id;
-use super::{Checkpoint, CheckpointCreated, Forked, Snapshot};
-use crate::mission::{FORK_PREFIX, Mission, MissionCreated, Task, TaskCreated, fresh_task_ids, mission_face};
+use super::{Bookmarked, Checkpoint, CheckpointCreated, Forked, Snapshot};
+use crate::mission::{Mission, MissionCreated, Task, TaskCreated, fresh_task_ids, mission_face};
+use crate::undertaking::{FORK_PREFIX, Undertaking};
 use crate::{Context, Draft, Face, MissionId, Offset, Rejection, Severity, TaskId, Text, Workspace};
 
 impl Workspace {
@@ -15,7 +17,7 @@ impl Workspace {
         &self,
         checkpoint: &Checkpoint,
         label: Option<Text>,
-        source: Option<&Mission>,
+        source: Option<&Undertaking>,
         context: &Context<'_>,
     ) -> Result<Vec<Draft>, Rejection> {
         // Present whenever the checkpoint was found before the queue; a lookup that found none is a 404.
@@ -54,7 +56,7 @@ impl Workspace {
             cursor: checkpoint.cursor,
             boundary: batch_end,
             diverges_after: batch_end,
-            state: Snapshot::of(&born, batch_end).into(),
+            state: Snapshot::of(&Bookmarked::Mission(Arc::new(born)), batch_end).into(),
             fork_of: Some(checkpoint.id.clone()),
             created_by: context.actor.user().cloned(),
         };
@@ -72,7 +74,7 @@ impl Workspace {
 }
 
 /// A task as the fork begins with it: the plan and finished results, not the attempt.
-fn copy(task: &Task, source: &Mission, new_ids: &HashMap<&TaskId, TaskId>) -> TaskCreated {
+fn copy(task: &Task, source: &Undertaking, new_ids: &HashMap<&TaskId, TaskId>) -> TaskCreated {
     TaskCreated {
         task_id: new_ids[&task.id].clone(),
         title: task.title.clone(),

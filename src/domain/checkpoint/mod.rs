@@ -7,6 +7,7 @@ mod event;
 mod fork;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use command::{AsOf, CheckpointCommand, CheckpointDraft};
 pub use event::{CheckpointCreated, CheckpointDeleted, CheckpointEvent, CheckpointRestored, Forked};
 
-use crate::mission::{Mission, Status, TaskStats, TaskStatus};
+use crate::issue::Issue;
+use crate::mission::{Mission, TaskStats, TaskStatus};
+use crate::undertaking::Undertaking;
 use crate::{CheckpointId, CrewId, EntryId, MissionId, Offset, TaskId, Text, Time, UserId};
 
 /// A user's named cursor on a mission.
@@ -68,16 +71,55 @@ pub struct SnapshotMeta {
     pub state_hash: String,
     /// `h1:` and the hash of what a fork from there takes along; its fork begins with the same.
     pub fork_hash: String,
-    /// The mission's status there.
-    pub mission_status: Status,
+    /// The status there.
+    pub mission_status: Text,
     /// How many tasks stood where.
     pub task_counts: TaskStats,
 }
 
-impl Snapshot {
-    /// Captures a mission as it is at `offset`. Agents have no memory and missions no assignments yet.
+/// What a checkpoint can stand on, as it is or was (`issues.md` 20).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Bookmarked {
+    /// A mission.
+    Mission(Arc<Mission>),
+    /// An issue.
+    Issue(Arc<Issue>),
+}
+
+impl Bookmarked {
+    /// What a fork takes along.
     #[must_use]
-    pub fn of(mission: &Mission, offset: Offset) -> Self {
+    pub fn undertaking(&self) -> &Undertaking {
+        match self {
+            Self::Mission(mission) => &mission.undertaking,
+            Self::Issue(issue) => &issue.undertaking,
+        }
+    }
+
+    /// Where it stands, in its own words.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Mission(mission) => mission.status.as_str(),
+            Self::Issue(issue) => issue.status.as_str(),
+        }
+    }
+
+    /// `h1:` and the hash of its projected state.
+    #[must_use]
+    pub fn state_hash(&self) -> String {
+        match self {
+            Self::Mission(mission) => mission.state_hash(),
+            Self::Issue(issue) => issue.state_hash(),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Captures a mission, or an issue, as it is at `offset`. Agents have no memory here.
+    #[must_use]
+    pub fn of(bookmarked: &Bookmarked, offset: Offset) -> Self {
+        let mission = bookmarked.undertaking();
         let open = mission.tasks.values().filter(|task| task.status != TaskStatus::Completed);
         Self {
             agent_memory: BTreeMap::new(),
@@ -85,9 +127,9 @@ impl Snapshot {
             open_assignments: vec![],
             meta: SnapshotMeta {
                 offset,
-                state_hash: mission.state_hash(),
+                state_hash: bookmarked.state_hash(),
                 fork_hash: mission.fork_hash(),
-                mission_status: mission.status,
+                mission_status: bookmarked.status().into(),
                 task_counts: mission.task_stats(),
             },
         }

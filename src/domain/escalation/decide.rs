@@ -7,6 +7,7 @@ use super::{
     Question, REDACTED_CREDENTIAL, Resolution, WAIT_SECONDS,
 };
 use crate::roster::Permission;
+use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
 use crate::{
     Actor, Context, Draft, EscalationId, Face, MissionId, Rejection, Severity, Text, Time, Workspace,
@@ -110,7 +111,7 @@ impl Unfolding<'_> {
             agent_id: question.agent.clone(),
             chat_id: question.chat.clone(),
             mission_id: Some(MissionId::from(question.chat.as_str()))
-                .filter(|mission| self.state.missions.contains_key(mission)),
+                .filter(|mission| self.state.undertaking(mission).is_some()),
             reason: question.reason.clone(),
             context: question.context.clone().filter(|context| !context.is_empty()),
             escalation_type: question.escalation_type,
@@ -151,7 +152,7 @@ impl Unfolding<'_> {
 
     /// Nobody has to answer for a mission that is over.
     pub(crate) fn withdraw_idle_escalations(&mut self, mission: &MissionId) {
-        if self.state.missions.get(mission).is_some_and(|found| !found.status.is_terminal()) {
+        if self.state.undertaking(mission).is_some_and(|found| found.phase != Phase::Ended) {
             return;
         }
         let open =

@@ -1,13 +1,12 @@
 //! What a mission is after a fact. The same fold serves live work, replay, state-at and forks.
 
-use std::sync::Arc;
-
 use imbl::OrdMap;
 
 use super::{
     Mission, MissionCreated, MissionEvent, Reason, Status, Task, TaskCreated, TaskReport, TaskStatus,
     TaskStatusChanged, TaskUpdated,
 };
+use crate::undertaking::Undertaking;
 use crate::{Actor, Entry, Event, Text};
 
 impl Mission {
@@ -27,22 +26,25 @@ impl Mission {
 
     fn begin(created: &MissionCreated, entry: &Entry) -> Self {
         Self {
-            id: (&*entry.subject).into(),
-            crew_id: created.crew_id.clone(),
-            lead_agent_id: created.lead_agent_id.clone(),
-            trace_id: created.trace_id.clone(),
-            title: created.title.clone(),
-            description: created.description.clone(),
-            plan: created.plan.clone(),
+            undertaking: Undertaking {
+                id: (&*entry.subject).into(),
+                crew_id: created.crew_id.clone(),
+                lead_agent_id: created.lead_agent_id.clone(),
+                trace_id: created.trace_id.clone(),
+                title: created.title.clone(),
+                description: created.description.clone(),
+                plan: created.plan.clone(),
+                phase: Status::Planning.phase(),
+                entered_at: entry.time,
+                entered: entry.offset,
+                tasks: OrdMap::new(),
+            },
             workflow_template: created.workflow_template.clone(),
             by_agent: matches!(entry.actor, Actor::Agent(_)),
             status: Status::Planning,
             created_at: entry.time,
             updated_at: entry.time,
             completed_at: None,
-            entered_at: entry.time,
-            entered: entry.offset,
-            tasks: OrdMap::new(),
             born: entry.offset,
             changed: entry.offset,
         }
@@ -60,24 +62,13 @@ impl Mission {
             }
             MissionEvent::MissionStatusChanged(moved) => {
                 self.updated_at = entry.time;
-                self.status = moved.to;
+                (self.status, self.phase) = (moved.to, moved.to.phase());
                 self.completed_at = moved.to.is_terminal().then_some(entry.time);
                 (self.entered_at, self.entered) = (entry.time, entry.offset);
             }
-            MissionEvent::TaskCreated(created) => {
-                let task = Task::begin(created, entry);
-                self.tasks.insert(task.id.clone(), Arc::new(task));
-            }
-            MissionEvent::TaskUpdated(updated) => {
-                if let Some(task) = self.tasks.get_mut(&updated.task_id) {
-                    Arc::make_mut(task).update(updated, entry);
-                }
-            }
-            MissionEvent::TaskStatusChanged(moved) => {
-                if let Some(task) = self.tasks.get_mut(&moved.task_id) {
-                    Arc::make_mut(task).move_on(moved, entry);
-                }
-            }
+            MissionEvent::TaskCreated(_)
+            | MissionEvent::TaskUpdated(_)
+            | MissionEvent::TaskStatusChanged(_) => self.apply_task(event, entry),
             // Both ends of a life are the caller's: there is no mission to change.
             MissionEvent::MissionCreated(_) | MissionEvent::MissionDeleted(_) => {}
         }
@@ -85,7 +76,7 @@ impl Mission {
 }
 
 impl Task {
-    fn begin(created: &TaskCreated, entry: &Entry) -> Self {
+    pub(crate) fn begin(created: &TaskCreated, entry: &Entry) -> Self {
         Self {
             id: created.task_id.clone(),
             title: created.title.clone(),
@@ -121,7 +112,7 @@ impl Task {
         }
     }
 
-    fn update(&mut self, updated: &TaskUpdated, entry: &Entry) {
+    pub(crate) fn update(&mut self, updated: &TaskUpdated, entry: &Entry) {
         self.updated_at = entry.time;
         replace(&mut self.title, updated.title.as_ref());
         replace(&mut self.depends_on, updated.depends_on.as_ref());
@@ -137,7 +128,7 @@ impl Task {
         replace_some(&mut self.evaluation_notes, updated.evaluation_notes.as_ref());
     }
 
-    fn move_on(&mut self, moved: &TaskStatusChanged, entry: &Entry) {
+    pub(crate) fn move_on(&mut self, moved: &TaskStatusChanged, entry: &Entry) {
         (self.updated_at, self.moved) = (entry.time, entry.offset);
         self.status = moved.to;
         let lapses = self.lapses;
@@ -200,13 +191,13 @@ impl Task {
     }
 }
 
-fn replace<T: Clone>(field: &mut T, new: Option<&T>) {
+pub(crate) fn replace<T: Clone>(field: &mut T, new: Option<&T>) {
     if let Some(new) = new {
         field.clone_from(new);
     }
 }
 
-fn replace_some<T: Clone>(field: &mut Option<T>, new: Option<&T>) {
+pub(crate) fn replace_some<T: Clone>(field: &mut Option<T>, new: Option<&T>) {
     if new.is_some() {
         *field = new.cloned();
     }

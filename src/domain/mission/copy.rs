@@ -4,10 +4,14 @@ use std::collections::HashMap;
 
 use super::decide::birth_status;
 use super::{Mission, MissionCreated, TaskCreated};
+use crate::undertaking::Undertaking;
 use crate::{Context, Draft, MissionId, TaskId};
 
 /// A fresh id for every task of a mission: what a clone or a fork calls them.
-pub(crate) fn fresh_task_ids<'a>(mission: &'a Mission, context: &Context<'_>) -> HashMap<&'a TaskId, TaskId> {
+pub(crate) fn fresh_task_ids<'a>(
+    mission: &'a Undertaking,
+    context: &Context<'_>,
+) -> HashMap<&'a TaskId, TaskId> {
     mission.tasks.keys().map(|id| (id, context.mint.cuid().into())).collect()
 }
 

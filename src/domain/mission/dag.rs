@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Mission;
+use crate::undertaking::Undertaking;
 use crate::{Rejection, TaskId};
 
-impl Mission {
+impl Undertaking {
     /// The DAG rules of start: every dependency exists, and none is circular.
     ///
     /// # Errors
@@ -35,9 +35,9 @@ impl Mission {
     }
 }
 
-impl Mission {
+impl Undertaking {
     /// The tasks that wait for each task.
-    pub(super) fn dependents(&self) -> HashMap<&TaskId, Vec<&TaskId>> {
+    pub(crate) fn dependents(&self) -> HashMap<&TaskId, Vec<&TaskId>> {
         let edges = self.tasks.values().map(|task| (&task.id, task.depends_on.as_slice()));
         dependents(edges)
     }

@@ -88,6 +88,10 @@ words! {
         ReviewPassed = "review_passed",
         /// The LEAD sent it back with new tasks.
         SentBack = "sent_back",
+        /// The issue was started again.
+        IssueStarted = "issue_started",
+        /// The issue was stopped, or is over.
+        IssueStopped = "issue_stopped",
     }
 }
 

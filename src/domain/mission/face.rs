@@ -6,6 +6,7 @@ use super::{
     Mission, MissionCreated, MissionDeleted, MissionStatusChanged, MissionUpdated, Status, Task, TaskCreated,
     TaskStatus, TaskStatusChanged, TaskUpdated,
 };
+use crate::undertaking::Undertaking;
 use crate::{Actor, AgentId, CrewId, Face, Json, MissionId, Severity};
 
 /// A face that belongs to a mission.
@@ -40,16 +41,6 @@ impl MissionCreated {
 }
 
 impl Mission {
-    fn face(&self, entry_type: &str, actor: &Actor, action: &str, details: &str) -> Face {
-        mission_face(entry_type, actor, &self.crew_id, &self.id, action, details)
-    }
-
-    pub(crate) fn updated_face(&self, updated: &MissionUpdated, actor: &Actor) -> Face {
-        let fields = updated.fields();
-        let payload = json!({ "action": "updated", "fields": fields }).into();
-        Face { payload, ..self.face("mission.updated", actor, "updated", &fields.join(", ")) }
-    }
-
     pub(super) fn moved_face(&self, moved: &MissionStatusChanged, actor: &Actor) -> Face {
         let details = format!("{} → {}", moved.from, moved.to);
         let mut payload = json!({
@@ -72,6 +63,18 @@ impl Mission {
     pub(super) fn deleted_face(&self, deleted: &MissionDeleted, actor: &Actor) -> Face {
         let payload = json!({ "action": "deleted", "title": self.title, "status": deleted.status }).into();
         Face { payload, ..self.face("mission.deleted", actor, "deleted", &self.title) }
+    }
+}
+
+impl Undertaking {
+    pub(crate) fn face(&self, entry_type: &str, actor: &Actor, action: &str, details: &str) -> Face {
+        mission_face(entry_type, actor, &self.crew_id, &self.id, action, details)
+    }
+
+    pub(crate) fn updated_face(&self, updated: &MissionUpdated, actor: &Actor) -> Face {
+        let fields = updated.fields();
+        let payload = json!({ "action": "updated", "fields": fields }).into();
+        Face { payload, ..self.face("mission.updated", actor, "updated", &fields.join(", ")) }
     }
 
     pub(crate) fn task_updated_face(&self, task: &Task, updated: &TaskUpdated, actor: &Actor) -> Face {

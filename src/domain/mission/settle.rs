@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use super::{Mission, MissionStatusChanged, Reason, Status, Stuck, Task, TaskStatus, TaskStatusChanged};
+use super::{MissionStatusChanged, Reason, Status, Stuck, Task, TaskStatus, TaskStatusChanged};
+use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
 use crate::work::{Assignment, Purpose};
 use crate::{Actor, AssignmentId, Draft, MissionId, TaskId, Text};
@@ -35,26 +36,26 @@ impl Unfolding<'_> {
     /// Whether a live assignment is still what its mission waits for.
     fn wants(&self, assignment: &Assignment) -> bool {
         let Some(mission) = assignment.facts.mission_id.as_ref() else { return true };
-        let Some(mission) = self.state.missions.get(mission) else { return false };
+        let Some(mission) = self.state.undertaking(mission) else { return false };
         match assignment.facts.purpose {
-            Purpose::Task => mission.status == Status::InProgress && works_on(mission, assignment).is_some(),
-            Purpose::Planning => mission.status == Status::InProgress,
-            Purpose::Review => mission.status == Status::Review,
-            Purpose::Delegation | Purpose::Query => !mission.status.is_terminal(),
-            Purpose::Chat => true,
+            Purpose::Task => mission.phase == Phase::Working && works_on(mission, assignment).is_some(),
+            Purpose::Planning => mission.phase == Phase::Working,
+            Purpose::Review => mission.phase == Phase::Reviewing,
+            Purpose::Delegation | Purpose::Query => mission.phase != Phase::Ended,
+            Purpose::Chat | Purpose::Mention => true,
         }
     }
 
     /// The task that an assignment still works.
     fn task_of(&self, assignment: &AssignmentId) -> Option<TaskId> {
         let assignment = self.state.work.assignments.get(assignment)?;
-        let mission = self.state.missions.get(assignment.facts.mission_id.as_ref()?)?;
+        let mission = self.state.undertaking(assignment.facts.mission_id.as_ref()?)?;
         works_on(mission, assignment).map(|task| task.id.clone())
     }
 
     /// Tasks that waited for what is now completed become `PENDING`.
     fn unblock(&mut self, mission: &MissionId) {
-        let Some(found) = self.state.missions.get(mission).filter(|found| !found.status.is_terminal()) else {
+        let Some(found) = self.state.undertaking(mission).filter(|found| found.phase != Phase::Ended) else {
             return;
         };
         let tasks = found.tasks_in_order().into_iter();
@@ -67,8 +68,8 @@ impl Unfolding<'_> {
 
     /// A mission whose work is over, or can never go on, says so.
     fn conclude(&mut self, mission: &MissionId) {
-        let Some(found) = self.state.missions.get(mission) else { return };
-        if found.status != Status::InProgress || found.tasks.is_empty() {
+        let Some(found) = self.state.undertaking(mission) else { return };
+        if found.phase != Phase::Working || found.tasks.is_empty() {
             return;
         }
         let stats = found.task_stats();
@@ -91,7 +92,7 @@ impl Unfolding<'_> {
         }
     }
 
-    /// A mission moves, by the engine's hand.
+    /// A mission, or an issue, moves by the engine's hand: each in its own words.
     pub(crate) fn move_mission(
         &mut self,
         mission: &MissionId,
@@ -99,7 +100,9 @@ impl Unfolding<'_> {
         reason: Reason,
         change: impl FnOnce(&mut MissionStatusChanged),
     ) {
-        let Some(found) = self.state.missions.get(mission) else { return };
+        let Some(found) = self.state.missions.get(mission) else {
+            return self.conclude_issue(mission, to);
+        };
         let mut moved = MissionStatusChanged::new(found.status, to, reason);
         change(&mut moved);
         let face = found.moved_face(&moved, &Actor::Orchestrator);
@@ -115,12 +118,18 @@ impl Unfolding<'_> {
         reason: Reason,
         change: impl FnOnce(&mut TaskStatusChanged),
     ) {
-        let Some(found) = self.state.missions.get(mission) else { return };
+        let Some(found) = self.state.undertaking(mission) else { return };
         let Some(task) = found.tasks.get(task) else { return };
         let mut moved = TaskStatusChanged::new(task, to, reason);
         change(&mut moved);
         let face = found.task_moved_face(&moved, task.assigned_agent_id.clone(), &Actor::Orchestrator);
+        // Where an agent was on it, it has said so itself.
+        let is_untold = matches!(reason, Reason::NotDispatchable | Reason::Timeout);
+        let message = moved.error_message.clone();
         self.add(Draft::public(mission.as_str(), moved, face));
+        if is_untold {
+            self.note_failure(mission, message.as_deref());
+        }
     }
 
     /// What is in flight ends with its mission.
@@ -130,7 +139,7 @@ impl Unfolding<'_> {
         (to, reason, message): (TaskStatus, Reason, &str),
         ends: impl Fn(&Task) -> bool,
     ) {
-        let Some(found) = self.state.missions.get(mission) else { return };
+        let Some(found) = self.state.undertaking(mission) else { return };
         let in_flight = found.tasks_in_order().into_iter().filter(|task| ends(task));
         let in_flight: Vec<TaskId> = in_flight.map(|task| task.id.clone()).collect();
         let message = Text::from(message);
@@ -141,14 +150,7 @@ impl Unfolding<'_> {
     }
 }
 
-impl Mission {
-    /// Whether nothing is missing for a task to begin.
-    pub(crate) fn is_ready(&self, task: &Task) -> bool {
-        self.all_completed(&task.depends_on)
-    }
-}
-
-fn works_on<'a>(mission: &'a Mission, assignment: &Assignment) -> Option<&'a Arc<Task>> {
+fn works_on<'a>(mission: &'a Undertaking, assignment: &Assignment) -> Option<&'a Arc<Task>> {
     let task = mission.tasks.get(assignment.facts.task_id.as_ref()?)?;
     let is_its_own =
         task.status == TaskStatus::InProgress && task.assignment_id.as_ref() == Some(&assignment.id);
@@ -156,7 +158,7 @@ fn works_on<'a>(mission: &'a Mission, assignment: &Assignment) -> Option<&'a Arc
 }
 
 /// What waits, and for what that will not come.
-fn stuck(mission: &Mission) -> Vec<Stuck> {
+fn stuck(mission: &Undertaking) -> Vec<Stuck> {
     let waiting = mission.tasks_in_order().into_iter().filter(|task| task.status.is_editable());
     waiting
         .map(|task| {

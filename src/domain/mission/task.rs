@@ -145,7 +145,7 @@ impl Task {
     }
 
     /// All of it but its position, for the state hash.
-    pub(super) fn facts(&self) -> Value {
+    pub(crate) fn facts(&self) -> Value {
         let mut facts = serde_json::json!({
             "id": self.id, "title": self.title, "description": self.description,
             "assigned_agent_id": self.assigned_agent_id, "status": self.status,
@@ -195,7 +195,7 @@ pub struct TaskStats {
 }
 
 impl TaskStats {
-    pub(super) fn count(&mut self, status: TaskStatus) {
+    pub(crate) fn count(&mut self, status: TaskStatus) {
         self.total += 1;
         *match status {
             TaskStatus::Pending => &mut self.pending,

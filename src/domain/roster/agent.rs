@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::AgentPatch;
 use super::command::{clearing, name, set, set_some, slug};
-use super::facts::facts;
 use crate::entry::words;
+use crate::facts::facts;
 use crate::{AgentId, CrewId, Offset, Rejection, SecretId, Text, Time, UserId};
 
 words! {

@@ -10,7 +10,10 @@ impl Workspace {
     pub(crate) fn apply_roster(&mut self, event: &RosterEvent, entry: &Entry) {
         self.roster.apply(event, entry);
         if let RosterEvent::CrewDeleted(_) = event {
-            self.forget_missions_of(&(&*entry.subject).into());
+            let crew = (&*entry.subject).into();
+            self.forget_missions_of(&crew);
+            let issues = self.issues.forget_crew(&crew);
+            issues.iter().for_each(|issue| self.forget_checkpoints_of(issue));
         }
     }
 
@@ -40,6 +43,7 @@ impl Roster {
                     id: added.member_id.clone(),
                     user: subject.into(),
                     role: added.role,
+                    capabilities: None,
                     created_at: entry.time,
                     updated_at: entry.time,
                     born: entry.offset,
@@ -54,6 +58,12 @@ impl Roster {
                 self.leave_crews(|(_, member)| *member == user);
             }
             RosterEvent::MemberRoleChanged(changed) => self.change_role(changed.to, entry),
+            RosterEvent::CapabilitiesChanged(changed) => {
+                if let Some(member) = self.members.get_mut(subject) {
+                    member.capabilities.clone_from(&changed.to);
+                    member.updated_at = entry.time;
+                }
+            }
             RosterEvent::CrewCreated(created) => {
                 let crew = Crew {
                     id: subject.into(),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
-use super::Role;
+use super::{CapabilitiesDraft, Role};
 use crate::{AgentId, ConnectionId, CrewId, MemberId, Rejection, SecretId, Text, UserId, WorkspaceId};
 
 const SLUG_CHARS_MIN: usize = 2;
@@ -43,6 +43,13 @@ pub enum RosterCommand {
         member: MemberId,
         /// As what.
         role: Role,
+    },
+    /// `PATCH /workspaces/{id}/members/{userId}/capabilities`
+    ChangeCapabilities {
+        /// Whose.
+        user: UserId,
+        /// What they are to be; looked at only once the member is found.
+        draft: Result<CapabilitiesDraft, Rejection>,
     },
     /// `POST /crews`
     CreateCrew(CrewPatch),

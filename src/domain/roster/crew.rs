@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::command::{clearing, name, set, set_some, slug};
-use super::facts::facts;
 use super::{CrewPatch, Policy};
+use crate::facts::facts;
 use crate::{CrewId, Offset, Rejection, Text, Time};
 
 /// A crew as it is after its last entry.

@@ -35,6 +35,9 @@ impl Workspace {
             RosterCommand::AddMember { user, role } => self.add_member(user, *role, context),
             RosterCommand::RemoveMember { member } => self.remove_member(member, context.actor),
             RosterCommand::ChangeRole { member, role } => self.change_role(member, *role, context.actor),
+            RosterCommand::ChangeCapabilities { user, draft } => {
+                self.change_capabilities(user, draft, context.actor)
+            }
             RosterCommand::CreateCrew(patch) => self.create_crew(patch, context),
             RosterCommand::UpdateCrew { crew, patch } => self.update_crew(crew, patch, context.actor),
             RosterCommand::DeleteCrew { crew } => {
@@ -44,6 +47,7 @@ impl Workspace {
                 let deleted = CrewDeleted { slug: crew.facts.slug.clone() };
                 let mut unfolding = Unfolding::of(self, context);
                 unfolding.stop_crew_work(&crew.id);
+                unfolding.leave_parents_of(&crew.id);
                 unfolding.add(Draft::public(crew.id.as_str(), deleted, face));
                 unfolding.withdraw_hold(crew.id.as_str());
                 Ok(unfolding.finish())
@@ -317,6 +321,7 @@ fn needs(command: &RosterCommand) -> Permission {
         RosterCommand::Open { .. }
         | RosterCommand::AddMember { .. }
         | RosterCommand::RemoveMember { .. }
+        | RosterCommand::ChangeCapabilities { .. }
         | RosterCommand::DeleteCrew { .. }
         | RosterCommand::RotateWebhookSecret { .. }
         | RosterCommand::ChangeCrewMemberRole { .. }
@@ -368,7 +373,7 @@ fn agent_face(verb: &str, id: &AgentId, facts: &AgentFacts, actor: &Actor) -> Fa
 
 /// `audit.entity_created`, `_updated` or `_deleted` (`journal.md` 2.4): the audit list is a projection
 /// of the same entries (ruling R16).
-pub(super) fn audit(verb: &str, entity_type: &str, entity_id: &str, details: &str, actor: &Actor) -> Face {
+pub(crate) fn audit(verb: &str, entity_type: &str, entity_id: &str, details: &str, actor: &Actor) -> Face {
     let action = format!("{}.{verb}", entity_type.to_lowercase());
     let face = Face::new(&format!("audit.entity_{verb}"), actor, &action, details);
     Face {

@@ -1,10 +1,13 @@
 //! Facts about who is there.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AgentChanges, AgentFacts, AgentStatus, Autonomy, BehaviorMode, CrewChanges, CrewFacts, Direction, Role,
+    AgentChanges, AgentFacts, AgentStatus, Autonomy, BehaviorMode, Capability, CrewChanges, CrewFacts,
+    Direction, Role,
 };
 use crate::event::events;
 use crate::{CrewId, CrewMemberId, MemberId, SecretId, Text, UserId};
@@ -20,6 +23,8 @@ events! {
         "member.removed" => MemberRemoved,
         /// A person got another role.
         "member.role_changed" => MemberRoleChanged,
+        /// A person may do more, or less, beside what their role allows.
+        "member.capabilities_changed" => CapabilitiesChanged,
         /// A crew began.
         "crew.created" => CrewCreated,
         /// A crew changed.
@@ -87,6 +92,17 @@ pub struct MemberRoleChanged {
     pub from: Role,
     /// As what now.
     pub to: Role,
+}
+
+/// Subject: the user. Where nothing is set, their role says what they may do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CapabilitiesChanged {
+    /// Row id.
+    pub member_id: MemberId,
+    /// All that was set before.
+    pub from: Option<BTreeSet<Capability>>,
+    /// All that is set now.
+    pub to: Option<BTreeSet<Capability>>,
 }
 
 /// Subject: the crew.

@@ -2,30 +2,34 @@
 
 mod agent;
 mod apply;
+mod capability;
 mod command;
 mod connection;
 mod crew;
 mod crew_member;
 mod decide;
 mod event;
-mod facts;
 mod policy;
 mod propose;
+
+use std::collections::BTreeSet;
 
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
 pub use agent::{Agent, AgentChanges, AgentFacts, AgentRole, AgentStatus};
+pub use capability::{CapabilitiesDraft, Capability};
 pub use command::{AgentPatch, ConnectionDraft, CrewMemberDraft, CrewMemberPatch, CrewPatch, RosterCommand};
 pub(crate) use command::{name, slug, slug_of};
 pub use connection::{Connection, Direction};
 pub use crew::{Crew, CrewChanges, CrewFacts};
 pub use crew_member::CrewMember;
-pub(crate) use decide::agent_moved;
+pub(crate) use decide::{agent_moved, audit};
 pub use event::{
-    AgentCreated, AgentDeleted, AgentStatusChanged, AgentUpdated, CrewCreated, CrewDeleted, CrewMemberAdded,
-    CrewMemberRemoved, CrewMemberRoleChanged, CrewUpdated, CrewsConnected, CrewsDisconnected, MemberAdded,
-    MemberRemoved, MemberRoleChanged, PolicyChanged, RosterEvent, WebhookSecretRotated, WorkspaceOpened,
+    AgentCreated, AgentDeleted, AgentStatusChanged, AgentUpdated, CapabilitiesChanged, CrewCreated,
+    CrewDeleted, CrewMemberAdded, CrewMemberRemoved, CrewMemberRoleChanged, CrewUpdated, CrewsConnected,
+    CrewsDisconnected, MemberAdded, MemberRemoved, MemberRoleChanged, PolicyChanged, RosterEvent,
+    WebhookSecretRotated, WorkspaceOpened,
 };
 
 pub(crate) use policy::policy_changed;
@@ -130,9 +134,11 @@ pub struct Member {
     pub user: UserId,
     /// As what.
     pub role: Role,
+    /// What they may do beside that; without it, what their role says.
+    pub capabilities: Option<BTreeSet<Capability>>,
     /// Since when.
     pub created_at: Time,
-    /// Last change of role.
+    /// Last change of role or capabilities.
     pub updated_at: Time,
     /// Offset of joining: the order of lists.
     pub born: Offset,
@@ -143,6 +149,14 @@ impl Roster {
     #[must_use]
     pub fn role(&self, user: &UserId) -> Option<Role> {
         self.members.get(user).map(|member| member.role)
+    }
+
+    /// Whether a person may do something that their role alone need not allow (`periphery.md` 0). What is
+    /// no person has no capabilities.
+    #[must_use]
+    pub fn is_capable(&self, actor: &Actor, capability: Capability) -> bool {
+        let member = actor.user().and_then(|user| self.members.get(user));
+        member.is_some_and(|member| member.is_capable(capability))
     }
 
     /// Checks again, at the moment of decision, that the actor's role is enough.

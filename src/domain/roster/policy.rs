@@ -36,6 +36,8 @@ words! {
         Agent = "agent_create",
         /// Work for another agent.
         Assignment = "assignment_create",
+        /// An issue.
+        Issue = "issue_write",
     }
 }
 
@@ -65,6 +67,9 @@ impl Autonomy {
             (Wished::Mission | Wished::Assignment, Self::Guided) => Ruling::Told,
             (Wished::Mission | Wished::Assignment, Self::Trusted) => Ruling::Routine,
             (Wished::Mission | Wished::Assignment, Self::Full) => Ruling::Autonomous,
+            (Wished::Issue, Self::Strict) => Ruling::Held,
+            (Wished::Issue, Self::Guided | Self::Trusted) => Ruling::Routine,
+            (Wished::Issue, Self::Full) => Ruling::Autonomous,
             (Wished::Crew | Wished::Agent, Self::Strict) => Ruling::Refused,
             (Wished::Crew | Wished::Agent, Self::Guided | Self::Trusted) => Ruling::Held,
             (Wished::Crew | Wished::Agent, Self::Full) => Ruling::Told,

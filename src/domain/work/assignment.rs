@@ -22,6 +22,8 @@ words! {
         Query = "QUERY",
         /// A person talks to an agent (`journal.md` 9.2).
         Chat = "CHAT",
+        /// A comment on an issue calls an agent (`issues.md` 13).
+        Mention = "MENTION",
     }
 }
 
@@ -216,6 +218,14 @@ pub struct Output {
     pub bytes: u64,
     /// SHA-256 of it, as hex digits.
     pub sha256: Text,
+}
+
+impl Assignment {
+    /// Whether its worker went away over it: nothing is known of what came out.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        matches!(self.ended_by, Some(EndedBy::HandBack | EndedBy::Lease))
+    }
 }
 
 /// A run as it is after its last entry.

@@ -1,17 +1,20 @@
-//! What an agent is told (`missions.md` 9.4): as data, and as one text for command lines that take a prompt.
-
-use std::fmt::Write as _;
+//! What an agent is told (`missions.md` 9.4), as data.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Assignment, Purpose};
-use crate::mission::{Mission, Status, Task, TaskStatus};
+use crate::issue::{Issue, PartyType};
+use crate::mission::{Task, TaskStatus};
+use crate::undertaking::Undertaking;
 use crate::{AgentId, MissionId, TaskId, Text, Workspace};
 
 /// Bytes of one dependency's output, and of all of them (`missions.md` 9.4).
 const OUTPUT_BYTES_MAX: usize = 4_000;
 const OUTPUTS_BYTES_MAX: usize = 32_000;
+/// Comments that an agent is told of, and letters of each (`issues.md` 12.3).
+const COMMENTS_MAX: usize = 30;
+const COMMENT_CHARS_MAX: usize = 500;
 
 /// All that an agent is told about an assignment.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -40,7 +43,11 @@ pub struct Brief {
     pub task: Option<BriefTask>,
     /// What its dependencies brought.
     pub dependencies: Vec<BriefUpstream>,
-    /// All of it as one text.
+    /// What was said of the issue, oldest first.
+    pub comments: Vec<BriefComment>,
+    /// Why the issue was sent back.
+    pub review_note: Option<Text>,
+    /// All of it as one text, for command lines that take a prompt; cut where it is too long.
     pub prompt: Text,
 }
 
@@ -58,7 +65,9 @@ pub struct BriefMission {
     /// The plan.
     pub plan: Option<Text>,
     /// Where it stands.
-    pub status: Status,
+    pub status: Text,
+    /// What it is called, if it is an issue.
+    pub identifier: Option<Text>,
     /// Its tasks.
     pub tasks: Vec<BriefTask>,
 }
@@ -86,6 +95,17 @@ pub struct BriefTask {
     pub result_summary: Option<Text>,
 }
 
+/// What was said of an issue.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct BriefComment {
+    /// `user` or `agent`.
+    pub author_type: PartyType,
+    /// The agent's name; people are not named to agents.
+    pub author_name: Option<Text>,
+    /// What, cut.
+    pub body: Text,
+}
+
 /// What a dependency brought.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct BriefUpstream {
@@ -107,10 +127,11 @@ impl Workspace {
     pub fn brief(&self, assignment: &Assignment) -> Option<Brief> {
         let facts = &assignment.facts;
         let agent = self.roster.live_agent(facts.assigned_to.as_str())?;
-        let mission = facts.mission_id.as_ref().and_then(|id| self.missions.get(id));
+        let mission = facts.mission_id.as_ref().and_then(|id| self.undertaking(id));
         let task = mission.zip(facts.task_id.as_ref()).and_then(|(mission, id)| mission.tasks.get(id));
         let dependencies =
             mission.zip(task).map(|(mission, task)| upstream(mission, task)).unwrap_or_default();
+        let issue = facts.mission_id.as_ref().and_then(|id| self.issues.all.get(id));
         let crew = facts.crew_id.as_ref().and_then(|crew| self.roster.crews.get(crew));
         let members = facts
             .crew_id
@@ -127,9 +148,11 @@ impl Workspace {
             llm_model: agent.facts.llm_model.clone(),
             crew_slug: crew.map(|crew| crew.facts.slug.clone()).unwrap_or_default(),
             crew_agents: members.map(|agent| agent.facts.slug.clone()).collect(),
-            mission: mission.map(|mission| BriefMission::of(mission)),
+            mission: mission.map(|mission| BriefMission::of(mission, self)),
             task: task.map(|task| BriefTask::of(task)),
             dependencies,
+            comments: issue.map(|issue| self.comments_for_agents(issue)).unwrap_or_default(),
+            review_note: issue.and_then(|issue| issue.review_note.clone()),
             prompt: Text::default(),
         };
         brief.prompt = brief.text(facts.prompt.as_deref()).into();
@@ -137,15 +160,37 @@ impl Workspace {
     }
 }
 
+impl Workspace {
+    /// The newest of what was said, oldest first.
+    fn comments_for_agents(&self, issue: &Issue) -> Vec<BriefComment> {
+        let newest = self.issues.comments_on(&issue.id).rev().take(COMMENTS_MAX);
+        let mut comments: Vec<BriefComment> = newest
+            .map(|comment| {
+                let agent = comment.author.as_agent().and_then(|agent| self.roster.agents.get(&agent));
+                BriefComment {
+                    author_type: comment.author.kind,
+                    author_name: agent.map(|agent| agent.facts.name.clone()),
+                    body: comment.body.chars().take(COMMENT_CHARS_MAX).collect::<String>().into(),
+                }
+            })
+            .collect();
+        comments.reverse();
+        comments
+    }
+}
+
 impl BriefMission {
-    fn of(mission: &Mission) -> Self {
+    fn of(mission: &Undertaking, state: &Workspace) -> Self {
+        let issue = state.issues.all.get(&mission.id);
+        let status = state.missions.get(&mission.id).map(|mission| mission.status.as_str());
         Self {
             id: mission.id.clone(),
             trace_id: mission.trace_id.clone(),
             title: mission.title.clone(),
             description: mission.description.clone(),
             plan: mission.plan.clone(),
-            status: mission.status,
+            status: status.or(issue.map(|issue| issue.status.as_str())).unwrap_or_default().into(),
+            identifier: issue.map(|issue| issue.identifier.clone()),
             tasks: mission.tasks_in_order().into_iter().map(|task| BriefTask::of(task)).collect(),
         }
     }
@@ -167,7 +212,7 @@ impl BriefTask {
     }
 }
 
-fn upstream(mission: &Mission, task: &Task) -> Vec<BriefUpstream> {
+fn upstream(mission: &Undertaking, task: &Task) -> Vec<BriefUpstream> {
     let mut left = OUTPUTS_BYTES_MAX;
     let needs = task.depends_on.iter().filter_map(|id| mission.tasks.get(id));
     needs
@@ -186,91 +231,6 @@ fn upstream(mission: &Mission, task: &Task) -> Vec<BriefUpstream> {
         .collect()
 }
 
-impl Brief {
-    /// Texts of people and agents are fenced: they are matter to work on, not orders.
-    fn text(&self, asked: Option<&str>) -> String {
-        let mut text = String::new();
-        // Writing to a `String` cannot fail.
-        let _ = self.write(&mut text, asked);
-        text
-    }
-
-    fn write(&self, text: &mut String, asked: Option<&str>) -> std::fmt::Result {
-        if let Some(mission) = &self.mission {
-            writeln!(text, "[trace:{}]", mission.trace_id)?;
-            writeln!(text, "[MISSION] {}", mission.title)?;
-            fenced(text, mission.description.as_deref())?;
-            if let Some(plan) = &mission.plan {
-                writeln!(text, "Plan:")?;
-                fenced(text, Some(plan))?;
-            }
-            for task in &mission.tasks {
-                writeln!(text, "  {}. [{}] {}", task.task_order, task.status, task.title)?;
-            }
-        }
-        if !self.dependencies.is_empty() {
-            writeln!(text, "\n[INPUT FROM PREVIOUS TASKS]")?;
-            for need in &self.dependencies {
-                writeln!(text, "{}:", need.title)?;
-                fenced(text, need.result.as_deref())?;
-            }
-        }
-        writeln!(text, "\n[YOUR ASSIGNMENT]")?;
-        match (self.purpose, &self.task) {
-            (Purpose::Planning, _) => self.write_planning(text),
-            (Purpose::Review, _) => self.write_review(text),
-            (_, Some(task)) => {
-                writeln!(text, "{}", task.title)?;
-                fenced(text, task.description.as_deref())?;
-                if task.iteration > 1 {
-                    writeln!(text, "Iteration: {}", task.iteration)?;
-                }
-                writeln!(
-                    text,
-                    "\n[OUTPUT FORMAT]\nDo the work, then say what came out. You may end with one line of JSON: \
-                     {{\"result\": \"…\", \"confidence\": 0.9, \"output_path\": \"…\"}}"
-                )
-            }
-            (_, None) => writeln!(text, "{}", asked.unwrap_or_default()),
-        }
-    }
-
-    fn write_planning(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(
-            text,
-            "Break this mission down into tasks for the agents of your crew: {}.",
-            self.crew_agents.join(", ")
-        )?;
-        writeln!(
-            text,
-            "\n[OUTPUT FORMAT]\nEnd with one line of JSON: {{\"plan\": \"…\", \"tasks\": [{{\"title\": \"…\", \
-             \"description\": \"…\", \"assigned_to\": \"<slug>\", \"task_order\": 1, \"depends_on\": [], \
-             \"max_iterations\": 2}}]}}. depends_on lists task_order numbers."
-        )
-    }
-
-    fn write_review(&self, text: &mut String) -> std::fmt::Result {
-        writeln!(text, "All tasks of this mission have ended. Look at the results:")?;
-        for task in self.mission.iter().flat_map(|mission| &mission.tasks) {
-            writeln!(text, "{}. {} ({})", task.task_order, task.title, task.status)?;
-            fenced(text, task.result_summary.as_deref())?;
-        }
-        writeln!(
-            text,
-            "\n[OUTPUT FORMAT]\nEnd with one line of JSON: {{\"verdict\": \"complete\"}}, or {{\"verdict\": \
-             \"send_back\", \"tasks\": [{{\"title\": \"…\", \"depends_on\": []}}]}}; you may add \
-             \"evaluations\": [{{\"task\": 1, \"status\": \"PASS\", \"notes\": \"…\"}}]."
-        )
-    }
-}
-
-fn fenced(text: &mut String, said: Option<&str>) -> std::fmt::Result {
-    match said.filter(|said| !said.is_empty()) {
-        Some(said) => writeln!(text, "<<<\n{}\n>>>", said.replace(">>>", "> > >")),
-        None => Ok(()),
-    }
-}
-
-fn cut(text: &str, bytes: usize) -> Text {
+pub(super) fn cut(text: &str, bytes: usize) -> Text {
     text[..text.floor_char_boundary(bytes)].into()
 }

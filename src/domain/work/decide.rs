@@ -1,8 +1,10 @@
 //! What may be done with assignments and runs, and what then is true.
 
+use super::lead::ASKED_MAX;
 use super::{AssignmentEnded, AssignmentStatus, EndedBy, Purpose, RunEnd, RunEnded, RunStatus, WorkCommand};
 use crate::mission::{Reason, Status, TaskStatus};
 use crate::roster::{AgentStatus, Permission, agent_moved};
+use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
 use crate::{
     Actor, AgentId, AssignmentId, Context, CrewId, Draft, MissionId, Offset, Rejection, Text, Workspace,
@@ -170,7 +172,22 @@ impl Unfolding<'_> {
         let own = |found: &&std::sync::Arc<super::Assignment>| found.facts.crew_id.as_ref() == Some(crew);
         let own: Vec<AssignmentId> =
             self.state.work.live().filter(own).map(|found| found.id.clone()).collect();
-        own.iter().for_each(|id| self.cancel_assignment(id, "the crew was deleted"));
+        let undertakings: Vec<MissionId> =
+            self.state.missions_of(crew).chain(self.state.issues.of_crew(crew)).cloned().collect();
+        let of_its = undertakings.iter().flat_map(|id| self.state.work.live_of_mission(id));
+        let of_its: Vec<AssignmentId> = of_its.map(|found| found.id.clone()).collect();
+        for id in own.into_iter().chain(of_its) {
+            let Some(found) = self.state.work.assignments.get(&id).filter(|found| found.status.is_live())
+            else {
+                continue;
+            };
+            let facts = found.facts.clone();
+            self.cancel_assignment(&id, "the crew was deleted");
+            // What another crew handed to this one is over there too.
+            if let Some(mission) = facts.mission_id.filter(|id| !undertakings.contains(id)) {
+                self.conclude_delegated(&mission);
+            }
+        }
     }
 
     /// It is cancelled, and what it was for has failed.
@@ -186,9 +203,14 @@ impl Unfolding<'_> {
             self.move_task(mission, &task, TaskStatus::Failed, Reason::AgentStopped, |moved| {
                 moved.error_message = message;
             });
+            self.tell_issue_it_failed(&facts, why);
             self.settle(mission);
         } else if facts.purpose == Purpose::Planning {
+            self.tell_issue_it_failed(&facts, why);
             self.planning_failed(mission, why);
+        } else if facts.purpose == Purpose::Delegation {
+            self.tell_issue_it_failed(&facts, why);
+            self.conclude_delegated(mission);
         }
     }
 
@@ -207,10 +229,26 @@ impl Unfolding<'_> {
         let end = RunEnd { status: RunStatus::Cancelled, error_message: message, ..RunEnd::default() };
         self.end_assignment(id, ended, end);
         self.chat_ended(&facts, Err("handed back by its worker"));
-        if let Some(mission) = &facts.mission_id
-            && let Some(task) = self.state.worked_task(mission, id)
-        {
+        let Some(mission) = &facts.mission_id else { return };
+        if let Some(task) = self.state.worked_task(mission, id) {
             self.move_task(mission, &task, TaskStatus::Pending, Reason::HandedBack, |_| {});
+        }
+        self.lost(&facts, mission, "handed back by its worker");
+    }
+
+    /// A worker went away over what is no task: the LEAD is asked again, a few times, and nobody else is.
+    fn lost(&mut self, facts: &super::AssignmentFacts, mission: &MissionId, why: &str) {
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
+        match facts.purpose {
+            Purpose::Planning if self.state.lost_of(&found, Purpose::Planning) >= ASKED_MAX => {
+                self.tell_issue_it_failed(facts, why);
+                self.planning_failed(mission, why);
+            }
+            Purpose::Delegation => {
+                self.tell_issue_it_failed(facts, why);
+                self.conclude_delegated(mission);
+            }
+            _ => {}
         }
     }
 
@@ -230,12 +268,15 @@ impl Unfolding<'_> {
         self.end_assignment(id, ended, end);
         self.chat_ended(&facts, Err(LEASE_EXPIRED));
         let Some(mission) = &facts.mission_id else { return };
-        let Some(task) = self.state.worked_task(mission, id) else { return };
+        let Some(task) = self.state.worked_task(mission, id) else {
+            return self.lost(&facts, mission, LEASE_EXPIRED);
+        };
         let lapses =
-            self.state.missions.get(mission).and_then(|found| found.tasks.get(&task)).map(|task| task.lapses);
+            self.state.undertaking(mission).and_then(|found| found.tasks.get(&task)).map(|task| task.lapses);
         if lapses.is_some_and(|lapses| lapses + 1 < LAPSES_MAX) {
             self.move_task(mission, &task, TaskStatus::Pending, Reason::LeaseExpired, |_| {});
         } else {
+            self.tell_issue_it_failed(&facts, LEASE_EXPIRED);
             self.fail_attempt(mission, &task, message, None);
             self.settle(mission);
         }
@@ -243,9 +284,8 @@ impl Unfolding<'_> {
 
     /// A mission that ran too long has failed, with all it has in flight (`missions.md` 9.10).
     fn time_out(&mut self, mission: &MissionId) {
-        let is_running =
-            |found: &&std::sync::Arc<crate::mission::Mission>| found.status == Status::InProgress;
-        let Some(found) = self.state.missions.get(mission).filter(is_running) else { return };
+        let is_running = |found: &&Undertaking| found.phase == Phase::Working;
+        let Some(found) = self.state.undertaking(mission).filter(is_running) else { return };
         if self.context.now.0 < found.entered_at.0.saturating_add(super::MISSION_MS_MAX) {
             return;
         }
@@ -271,7 +311,7 @@ impl Workspace {
         mission: &MissionId,
         assignment: &AssignmentId,
     ) -> Option<crate::TaskId> {
-        let mission = self.missions.get(mission).filter(|found| found.status == Status::InProgress)?;
+        let mission = self.undertaking(mission).filter(|found| found.phase == Phase::Working)?;
         let task = self.work.assignments.get(assignment)?.facts.task_id.as_ref()?;
         let task = mission.tasks.get(task).filter(|task| task.status == TaskStatus::InProgress)?;
         (task.assignment_id.as_ref() == Some(assignment)).then(|| task.id.clone())

@@ -69,6 +69,7 @@ impl Unfolding<'_> {
             let held = Held::Assignment { assignment_id, assignment: facts.into() };
             self.hold(held, reason, Some(&wish.crew));
         } else {
+            self.issue_handed_on(&facts);
             self.assign(facts, AssignmentStatus::Pending);
         }
         Ok(())

@@ -4,8 +4,9 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Assignment, AssignmentCreated, AssignmentFacts, AssignmentStatus, Purpose};
-use crate::mission::{Mission, Reason, Status, Task, TaskStatus, TaskUpdated};
+use crate::mission::{Reason, Task, TaskStatus, TaskUpdated};
 use crate::roster::{Agent, AgentStatus, Direction};
+use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
 use crate::{Actor, AgentId, AssignmentId, CrewId, Draft, MissionId, TaskId, Text, Time, Workspace};
 
@@ -32,7 +33,7 @@ impl Workspace {
     /// step 1); `picked` were given others in the same breath. `None` where nobody of the crew could ever be it.
     pub(super) fn agent_for(
         &self,
-        mission: &Mission,
+        mission: &Undertaking,
         task: &Task,
         picked: &[AgentId],
         has_worker: &dyn Fn(&AgentId) -> bool,
@@ -61,7 +62,7 @@ impl Workspace {
     }
 
     /// Whether an agent may be given a task of a mission now (`missions.md` 9.4, steps 2 to 4).
-    pub(super) fn fitness(&self, mission: &Mission, agent: &AgentId, now: Time) -> Fitness {
+    pub(super) fn fitness(&self, mission: &Undertaking, agent: &AgentId, now: Time) -> Fitness {
         let found = self.roster.live_agent(agent.as_str());
         let Some((found, crew)) = found.and_then(|found| Some((found, found.facts.crew_id.as_ref()?))) else {
             return Fitness::Never(format!("assigned agent {agent} not found (deleted or invalid)").into());
@@ -94,7 +95,7 @@ impl Workspace {
     }
 
     /// Whether a crew may hand work to another one.
-    pub(super) fn hands_work(&self, from: &CrewId, to: &CrewId) -> bool {
+    pub(crate) fn hands_work(&self, from: &CrewId, to: &CrewId) -> bool {
         self.roster.connections.values().any(|link| {
             (link.from == *from && link.to == *to)
                 || (link.direction == Direction::Bidirectional && link.from == *to && link.to == *from)
@@ -105,7 +106,7 @@ impl Workspace {
 impl Unfolding<'_> {
     /// Hands a task out, if it still can be: the engine looked at an older world.
     pub(super) fn dispatch(&mut self, mission: &MissionId, task: &TaskId, agent: Option<&AgentId>) {
-        let found = self.state.missions.get(mission).filter(|found| found.status == Status::InProgress);
+        let found = self.state.undertaking(mission).filter(|found| found.phase == Phase::Working);
         let Some(found) = found.cloned() else { return };
         let is_due = |task: &&Arc<Task>| task.status == TaskStatus::Pending && found.is_ready(task);
         let Some(task) = found.tasks.get(task).filter(is_due).cloned() else { return };
@@ -120,7 +121,7 @@ impl Unfolding<'_> {
         }
     }
 
-    fn hand_out(&mut self, mission: &Mission, task: &Task, agent: &AgentId) {
+    fn hand_out(&mut self, mission: &Undertaking, task: &Task, agent: &AgentId) {
         if task.assigned_agent_id.is_none() {
             let updated =
                 TaskUpdated { assigned_agent_id: Some(agent.clone()), ..TaskUpdated::of(task.id.clone()) };
@@ -180,7 +181,7 @@ impl Unfolding<'_> {
     }
 
     /// Nobody can be given it: the task has failed, without another attempt (`missions.md` 9.4).
-    fn cannot_dispatch(&mut self, mission: &Mission, task: &Task, why: Text) {
+    fn cannot_dispatch(&mut self, mission: &Undertaking, task: &Task, why: Text) {
         self.move_task(&mission.id, &task.id, TaskStatus::Failed, Reason::NotDispatchable, |moved| {
             moved.error_message = Some(why);
         });

@@ -7,7 +7,8 @@ use super::dispatch::Fitness;
 use super::{Assignment, Purpose, WorkCommand};
 use crate::approval::ApprovalCommand;
 use crate::escalation::EscalationCommand;
-use crate::mission::{Mission, Status, TaskStatus};
+use crate::mission::TaskStatus;
+use crate::undertaking::{Phase, Undertaking};
 use crate::{AgentId, Command, Offset, TaskId, Time, Workspace};
 
 /// How long a mission may be `IN_PROGRESS` (`missions.md` 9.10): two hours.
@@ -59,19 +60,19 @@ impl Workspace {
 
     /// What is due for a mission. An agent without a worker is given nothing: people may work its tasks.
     #[must_use]
-    pub fn due(&self, mission: &Mission, now: Time, has_worker: &dyn Fn(&AgentId) -> bool) -> Due {
+    pub fn due(&self, mission: &Undertaking, now: Time, has_worker: &dyn Fn(&AgentId) -> bool) -> Due {
         let mut due = Due::default();
-        match mission.status {
-            Status::InProgress => self.due_in_progress(mission, now, has_worker, &mut due),
-            Status::Review => self.ask_lead_if_due(mission, Purpose::Review, has_worker, &mut due),
-            Status::Planning | Status::Completed | Status::Failed | Status::Cancelled => {}
+        match mission.phase {
+            Phase::Working => self.due_in_progress(mission, now, has_worker, &mut due),
+            Phase::Reviewing => self.ask_lead_if_due(mission, Purpose::Review, has_worker, &mut due),
+            Phase::Waiting | Phase::Ended => {}
         }
         due
     }
 
     fn due_in_progress(
         &self,
-        mission: &Mission,
+        mission: &Undertaking,
         now: Time,
         has_worker: &dyn Fn(&AgentId) -> bool,
         due: &mut Due,
@@ -112,7 +113,7 @@ impl Workspace {
     /// Whether a ready task is to be handed out now, or to be failed because it never can be.
     fn is_due(
         &self,
-        mission: &Mission,
+        mission: &Undertaking,
         agent: Option<&AgentId>,
         now: Time,
         has_worker: &dyn Fn(&AgentId) -> bool,
@@ -132,7 +133,7 @@ impl Workspace {
 
     fn ask_lead_if_due(
         &self,
-        mission: &Mission,
+        mission: &Undertaking,
         purpose: Purpose,
         has_worker: &dyn Fn(&AgentId) -> bool,
         due: &mut Due,
@@ -142,6 +143,11 @@ impl Workspace {
         let (name, command) = match purpose {
             Purpose::Review => ("review", WorkCommand::Review { mission: id }),
             _ => ("plan", WorkCommand::Plan { mission: id }),
+        };
+        // Asked again because its worker went away, it is another request.
+        let name = match self.lost_of(mission, purpose) {
+            0 => name.to_owned(),
+            lost => format!("{name}:{lost}"),
         };
         due.add(mission.entered, name, command);
     }

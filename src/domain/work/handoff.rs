@@ -7,15 +7,19 @@ const END: &str = "---END HANDOFF---";
 
 /// The last hand-off block of an output; valid only with a summary and a confidence.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Handoff {
-    pub(super) summary: Text,
+pub(crate) struct Handoff {
+    pub(crate) summary: Text,
+    /// The level as it was said.
+    pub(crate) level: Text,
+    /// What was made, as it was said.
+    pub(crate) artifacts: Option<Text>,
     /// `None` for a word that is no level.
-    pub(super) confidence: Option<f64>,
-    pub(super) needs_review: bool,
+    pub(crate) confidence: Option<f64>,
+    pub(crate) needs_review: bool,
 }
 
 impl Handoff {
-    pub(super) fn read(output: &str) -> Option<Self> {
+    pub(crate) fn read(output: &str) -> Option<Self> {
         let (_, block) = output.rsplit_once(BEGIN)?;
         let block = block.split_once(END).map(|(block, _)| block)?;
         let line = |name: &str| {
@@ -33,7 +37,13 @@ impl Handoff {
             _ => None,
         };
         let needs_review = level.eq_ignore_ascii_case("low");
-        Some(Self { summary: summary.into(), confidence, needs_review })
+        Some(Self {
+            summary: summary.into(),
+            level: level.to_ascii_lowercase().into(),
+            artifacts: line("artifacts").map(Into::into),
+            confidence,
+            needs_review,
+        })
     }
 }
 
@@ -45,8 +55,13 @@ mod tests {
     fn the_last_block_counts_and_needs_both_lines() {
         let text = "work\n---HANDOFF---\nsummary: first\nconfidence: high\n---END HANDOFF---\nmore\n\
                     ---HANDOFF---\nsummary: done: all of it\nConfidence: LOW\nartifacts: a.md\n---END HANDOFF---";
-        let expected =
-            Handoff { summary: "done: all of it".into(), confidence: Some(0.4), needs_review: true };
+        let expected = Handoff {
+            summary: "done: all of it".into(),
+            level: "low".into(),
+            artifacts: Some("a.md".into()),
+            confidence: Some(0.4),
+            needs_review: true,
+        };
         assert_eq!(Handoff::read(text), Some(expected));
         assert_eq!(Handoff::read("---HANDOFF---\nsummary: x\n---END HANDOFF---"), None);
         assert_eq!(Handoff::read("---HANDOFF---\nsummary: x\nconfidence: high"), None);

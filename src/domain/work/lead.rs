@@ -7,8 +7,9 @@ use super::{
     Answer, AssignmentFacts, AssignmentStatus, Evaluation, Purpose, Report, RunStatus, TaskPlan, TaskRef,
     Verdict,
 };
-use crate::mission::{Mission, MissionUpdated, Reason, Status, Task, TaskCreated, TaskUpdated, birth_status};
+use crate::mission::{MissionUpdated, Reason, Status, Task, TaskCreated, TaskUpdated, birth_status};
 use crate::roster::AgentStatus;
+use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
 use crate::{Actor, AgentId, Draft, MissionId, TaskId, Text, Workspace};
 
@@ -18,25 +19,40 @@ const PLANNED_TASKS_MAX: usize = 100;
 const ITERATIONS: std::ops::RangeInclusive<i64> = 0..=50;
 /// Reviews of one mission: a LEAD that is never content leaves it to a person.
 const REVIEWS_MAX: usize = 10;
+/// How often the LEAD is asked the same thing while its workers go away over it.
+pub(super) const ASKED_MAX: usize = 3;
 
 impl Workspace {
     /// The LEAD that may be asked for `purpose` now, if it may be.
-    pub(super) fn lead_to_ask(&self, mission: &Mission, purpose: Purpose) -> Option<&AgentId> {
+    pub(super) fn lead_to_ask(&self, mission: &Undertaking, purpose: Purpose) -> Option<&AgentId> {
         let is_due = match purpose {
-            Purpose::Planning => mission.status == Status::InProgress && mission.tasks.is_empty(),
-            Purpose::Review => mission.status == Status::Review,
-            Purpose::Task | Purpose::Delegation | Purpose::Query | Purpose::Chat => false,
+            Purpose::Planning => mission.phase == Phase::Working && mission.tasks.is_empty(),
+            Purpose::Review => mission.phase == Phase::Reviewing,
+            Purpose::Task | Purpose::Delegation | Purpose::Query | Purpose::Chat | Purpose::Mention => false,
         };
         let lead = self.roster.live_agent(mission.lead_agent_id.as_str()).filter(|_| is_due)?;
         let is_active = lead.facts.lead_mode.as_deref() != Some("passive");
         let own = self.work.of_mission(&mission.id).filter(|found| found.facts.purpose == purpose);
         let (mut asked, mut times) = (false, 0);
         for found in own {
-            asked |= found.born > mission.entered;
+            asked |= found.born > mission.entered && !found.is_lost();
             times += 1;
         }
-        let may = is_active && !asked && times < REVIEWS_MAX && lead.status != AgentStatus::PendingReview;
+        // A plan is made for each start; only a review can go round and round by itself.
+        let is_tired = purpose == Purpose::Review && times >= REVIEWS_MAX;
+        let may = is_active
+            && !asked
+            && !is_tired
+            && self.lost_of(mission, purpose) < ASKED_MAX
+            && lead.status != AgentStatus::PendingReview;
         may.then_some(&lead.id)
+    }
+
+    /// How often the LEAD was asked since an undertaking came to where it is, and its worker went away.
+    pub(super) fn lost_of(&self, mission: &Undertaking, purpose: Purpose) -> usize {
+        let own = self.work.of_mission(&mission.id);
+        own.filter(|found| found.facts.purpose == purpose && found.born > mission.entered && found.is_lost())
+            .count()
     }
 
     fn agent_named(&self, name: &str) -> Option<&AgentId> {
@@ -48,7 +64,7 @@ impl Workspace {
 impl Unfolding<'_> {
     /// The LEAD is asked, unless it was, or the mission has moved on.
     pub(super) fn ask_lead(&mut self, mission: &MissionId, purpose: Purpose) {
-        let Some(found) = self.state.missions.get(mission).cloned() else { return };
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
         let Some(lead) = self.state.lead_to_ask(&found, purpose).cloned() else { return };
         let facts = AssignmentFacts {
             purpose,
@@ -68,8 +84,8 @@ impl Unfolding<'_> {
 
     /// The LEAD has planned, or done the work itself.
     pub(super) fn planned(&mut self, mission: &MissionId, report: &Report) {
-        let Some(found) = self.state.missions.get(mission).cloned() else { return };
-        if found.status != Status::InProgress {
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
+        if found.phase != Phase::Working {
             return;
         }
         if report.status != RunStatus::Completed {
@@ -78,18 +94,21 @@ impl Unfolding<'_> {
         }
         self.note_plan(&found, &report.answer);
         if let Err(why) = self.add_planned(mission, report.answer.tasks.as_deref().unwrap_or_default()) {
+            self.note_failure(mission, Some(&why));
             return self.planning_failed(mission, &why);
         }
-        let is_empty = self.state.missions.get(mission).is_some_and(|found| found.tasks.is_empty());
-        if is_empty {
+        let is_empty = self.state.undertaking(mission).is_some_and(|found| found.tasks.is_empty());
+        // An issue that its LEAD handed on is over when those it was handed to are done.
+        if is_empty && !self.has_delegated(mission) {
+            self.tell_issue_of_leads_work(mission, report);
             self.move_mission(mission, Status::Review, Reason::Planned, |_| {});
         }
         self.settle(mission);
     }
 
     pub(super) fn planning_failed(&mut self, mission: &MissionId, why: &str) {
-        let is_planned = |found: &&Arc<Mission>| found.status == Status::InProgress && found.tasks.is_empty();
-        if self.state.missions.get(mission).filter(is_planned).is_none() {
+        let is_planned = |found: &&Undertaking| found.phase == Phase::Working && found.tasks.is_empty();
+        if self.state.undertaking(mission).filter(is_planned).is_none() {
             return; // People have given it tasks meanwhile.
         }
         let message = Some(Text::from(why));
@@ -101,8 +120,8 @@ impl Unfolding<'_> {
 
     /// The LEAD has looked at the results. What it says that cannot be done leaves the mission to a person.
     pub(super) fn reviewed(&mut self, mission: &MissionId, report: &Report) {
-        let Some(found) = self.state.missions.get(mission).cloned() else { return };
-        if found.status != Status::Review || report.status != RunStatus::Completed {
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
+        if found.phase != Phase::Reviewing || report.status != RunStatus::Completed {
             return;
         }
         self.note_plan(&found, &report.answer);
@@ -124,7 +143,7 @@ impl Unfolding<'_> {
         }
     }
 
-    fn note_plan(&mut self, mission: &Mission, answer: &Answer) {
+    fn note_plan(&mut self, mission: &Undertaking, answer: &Answer) {
         let plan = answer.plan.as_deref().filter(|plan| mission.plan.as_deref() != Some(*plan));
         if let Some(plan) = plan {
             let updated = MissionUpdated { plan: Some(plan.into()), ..MissionUpdated::default() };
@@ -133,7 +152,7 @@ impl Unfolding<'_> {
         }
     }
 
-    fn evaluate(&mut self, mission: &Mission, said: &Evaluation) {
+    fn evaluate(&mut self, mission: &Undertaking, said: &Evaluation) {
         let task = said.task.as_ref().and_then(|task| existing(mission, task));
         let status = said.status.as_deref().filter(|status| matches!(*status, "PASS" | "FAIL"));
         let (Some(task), Some(status)) = (task, status) else { return };
@@ -152,7 +171,7 @@ impl Unfolding<'_> {
         mission: &MissionId,
         plans: &[TaskPlan],
     ) -> Result<BTreeMap<i64, TaskId>, String> {
-        let Some(found) = self.state.missions.get(mission).cloned() else { return Ok(BTreeMap::new()) };
+        let Some(found) = self.state.undertaking(mission).cloned() else { return Ok(BTreeMap::new()) };
         if plans.len() > PLANNED_TASKS_MAX {
             return Err(format!("the plan has {} tasks, at most {PLANNED_TASKS_MAX} are taken", plans.len()));
         }
@@ -168,17 +187,15 @@ impl Unfolding<'_> {
             let face = created.face(&found.crew_id, &found.id, &Actor::Orchestrator);
             trial.add(Draft::public(mission.as_str(), created, face));
         }
-        let planned = trial.state.missions.get(mission);
-        planned
-            .map_or(Ok(()), |planned| planned.validate_dag())
-            .map_err(|refused| refused.detail.into_owned())?;
+        let planned = trial.state.undertaking(mission);
+        planned.map_or(Ok(()), Undertaking::validate_dag).map_err(|refused| refused.detail.into_owned())?;
         self.extend(trial.finish());
         Ok(ids)
     }
 
     fn planned_task(
         &self,
-        mission: &Mission,
+        mission: &Undertaking,
         ids: &BTreeMap<i64, TaskId>,
         order: i64,
         plan: &TaskPlan,
@@ -230,7 +247,7 @@ fn planned(ids: &BTreeMap<i64, TaskId>, named: &TaskRef) -> Option<TaskId> {
     ids.get(&order).cloned()
 }
 
-fn existing<'a>(mission: &'a Mission, named: &TaskRef) -> Option<&'a Arc<Task>> {
+fn existing<'a>(mission: &'a Undertaking, named: &TaskRef) -> Option<&'a Arc<Task>> {
     let by_order = |order: i64| mission.tasks_in_order().into_iter().find(|task| task.task_order == order);
     match named {
         TaskRef::Order(order) => by_order(*order),

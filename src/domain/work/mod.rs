@@ -17,6 +17,7 @@ mod face;
 mod gate;
 mod handoff;
 mod lead;
+mod prompt;
 mod report;
 
 use std::sync::Arc;
@@ -28,7 +29,7 @@ pub use assignment::{
     Assignment, AssignmentFacts, AssignmentStatus, Breaker, EndedBy, Output, Purpose, Run, RunEnd, RunFacts,
     RunStatus,
 };
-pub use brief::{Brief, BriefMission, BriefTask, BriefUpstream};
+pub use brief::{Brief, BriefComment, BriefMission, BriefTask, BriefUpstream};
 pub use claim::Claim;
 pub use command::{
     Answer, Delegation, Evaluation, NewRun, Note, Report, TaskPlan, TaskRef, Usage, Verdict, WorkCommand,
@@ -40,6 +41,8 @@ pub use event::{
     RunEnded, RunStarted, WorkEvent,
 };
 pub use gate::ConfidenceAction;
+pub(crate) use handoff::Handoff;
+pub use prompt::PROMPT_BYTES_MAX;
 
 use crate::index::under;
 use crate::{AgentId, AssignmentId, CrewId, MissionId, Offset, RunId};

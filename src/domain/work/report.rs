@@ -8,7 +8,8 @@ use super::handoff::Handoff;
 use super::{
     Assignment, AssignmentEnded, AssignmentReportedLate, EndedBy, Purpose, Report, RunEnd, RunStatus,
 };
-use crate::mission::{Mission, Reason, Task, TaskReport, TaskStatus, TaskUpdated};
+use crate::mission::{Reason, Task, TaskReport, TaskStatus, TaskUpdated};
+use crate::undertaking::Undertaking;
 use crate::unfolding::Unfolding;
 use crate::{Actor, AgentId, AssignmentId, Draft, MissionId, Offset, Rejection, TaskId, Text};
 
@@ -67,11 +68,13 @@ impl Unfolding<'_> {
         };
         self.chat_ended(facts, said);
         let Some(mission) = &facts.mission_id else { return };
+        self.tell_issue(facts, report);
         match (facts.purpose, task) {
             (Purpose::Task, Some(task)) => self.task_reported(mission, &task, report),
             (Purpose::Planning, _) => self.planned(mission, report),
             (Purpose::Review, _) => self.reviewed(mission, report),
-            (Purpose::Task | Purpose::Delegation | Purpose::Query | Purpose::Chat, _) => {}
+            (Purpose::Delegation, _) => self.conclude_delegated(mission),
+            (Purpose::Task | Purpose::Query | Purpose::Chat | Purpose::Mention, _) => {}
         }
     }
 
@@ -94,7 +97,7 @@ impl Unfolding<'_> {
     }
 
     fn task_reported(&mut self, mission: &MissionId, task: &TaskId, report: &Report) {
-        let Some(found) = self.state.missions.get(mission).cloned() else { return };
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
         let Some(task) = found.tasks.get(task) else { return };
         let left = task_report(task, report);
         if report.status == RunStatus::Completed {
@@ -106,7 +109,7 @@ impl Unfolding<'_> {
         self.settle(mission);
     }
 
-    fn attempt_succeeded(&mut self, mission: &Mission, task: &Task, left: TaskReport) {
+    fn attempt_succeeded(&mut self, mission: &Undertaking, task: &Task, left: TaskReport) {
         let crew = self.state.roster.crews.get(&mission.crew_id);
         let config = crew.and_then(|crew| crew.facts.escalation_config.clone());
         let gate = Gate::of(config.as_deref(), left.confidence, task.approval_required);
@@ -131,7 +134,7 @@ impl Unfolding<'_> {
         self.move_task(mission, task, TaskStatus::Failed, Reason::Reported, |moved| {
             (moved.error_message, moved.report) = (message, left.map(Box::new));
         });
-        let Some(found) = self.state.missions.get(mission).cloned() else { return };
+        let Some(found) = self.state.undertaking(mission).cloned() else { return };
         let Some(task) = found.tasks.get(task) else { return };
         if allows_attempts(task) {
             if has_attempts_left(task) {
@@ -165,7 +168,7 @@ impl Unfolding<'_> {
         let assignment = self.state.work.live().find(own).cloned().ok_or_else(none)?;
         let mission = assignment.facts.mission_id.as_ref().ok_or_else(none)?;
         let task = self.state.worked_task(mission, &assignment.id).ok_or_else(none)?;
-        let found = self.state.missions.get(mission).cloned().ok_or_else(none)?;
+        let found = self.state.undertaking(mission).cloned().ok_or_else(none)?;
         let task = found.tasks.get(&task).ok_or_else(none)?;
         let updated = TaskUpdated { confidence: Some(confidence), ..TaskUpdated::of(task.id.clone()) };
         let face = found.task_updated_face(task, &updated, &Actor::Agent(agent.clone()));
@@ -220,7 +223,7 @@ fn has_attempts_left(task: &Task) -> bool {
     task.max_iterations.is_some_and(|most| most > 1 && task.iteration < most)
 }
 
-fn birth_status_of(mission: &Mission, task: &Task) -> TaskStatus {
+fn birth_status_of(mission: &Undertaking, task: &Task) -> TaskStatus {
     if mission.is_ready(task) { TaskStatus::Pending } else { TaskStatus::Blocked }
 }
 

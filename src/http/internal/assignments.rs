@@ -14,7 +14,7 @@ use taffrail_domain::roster::Ruling;
 use taffrail_domain::work::{
     Assignment, AssignmentFacts, AssignmentStatus, Delegation, QUERY_DEPTH_MAX, QUERY_MS_MAX, WorkCommand,
 };
-use taffrail_domain::{Actor, AssignmentId, Event, MissionId, Rejection};
+use taffrail_domain::{Actor, AssignmentId, Event, Rejection};
 use taffrail_projections::WorkspaceWorld;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -123,7 +123,7 @@ fn is_reached(inside: &Inside, facts: &AssignmentFacts) -> bool {
 fn held_by(hold: &Approval) -> Option<&AssignmentFacts> {
     match hold.request.held.as_ref()? {
         Held::Assignment { assignment, .. } => Some(assignment),
-        Held::Mission { .. } | Held::Crew { .. } | Held::Agent { .. } => None,
+        Held::Mission { .. } | Held::Issue { .. } | Held::Crew { .. } | Held::Agent { .. } => None,
     }
 }
 
@@ -287,7 +287,7 @@ pub(super) async fn report_confidence(
     let command = WorkCommand::ReportConfidence { agent, confidence, reason };
     let done = inside.execute(command, actor).await?;
     let mission = first_entry(&done)?.subject.as_ref().into();
-    let crew = done.world.state.missions.get::<MissionId>(&mission).map(|mission| mission.crew_id.clone());
+    let crew = done.world.state.undertaking(&mission).map(|mission| mission.crew_id.clone());
     let action = crew.map(|crew| done.world.state.confidence_action(&crew, confidence)).unwrap_or_default();
     let task = done.entries.first().and_then(|entry| match &entry.event {
         Some(Event::Mission(MissionEvent::TaskUpdated(updated))) => Some(updated.task_id.clone()),

@@ -74,6 +74,19 @@ impl Insider {
         self.inside(named.as_deref())
     }
 
+    /// The same, for bodies that say in their own words what they lack.
+    pub(super) fn inside_or(
+        self,
+        named: Option<&str>,
+        missing: impl FnOnce() -> Problem,
+    ) -> Result<Inside, Problem> {
+        let is_named = named.is_some_and(|id| !id.is_empty()) || self.named.is_some();
+        if self.binding == Binding::Master && !is_named {
+            return Err(missing());
+        }
+        self.inside(named)
+    }
+
     /// The workspace that token, query and body mean together.
     pub(super) fn inside(self, named: Option<&str>) -> Result<Inside, Problem> {
         let bound = match &self.binding {
@@ -189,10 +202,10 @@ impl Inside {
         self.agent(by_slug.or(id))
     }
 
-    /// A mission that the token reaches: of its crew, or one that its agent works for.
+    /// A mission, or an issue, that the token reaches: of its crew, or one that its agent works for.
     pub(super) fn mission(&self, named: &str) -> Option<MissionId> {
         let world = self.world();
-        let found = world.state.missions.get(named)?;
+        let found = world.state.undertaking(&named.into())?;
         let works_for = match &self.binding {
             Binding::Agent(_, agent) => {
                 world.state.work.of_mission(&found.id).any(|work| work.facts.assigned_to == *agent)

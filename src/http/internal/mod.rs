@@ -7,6 +7,7 @@ mod assignments;
 mod door;
 mod escalations;
 mod insider;
+mod issues;
 mod limits;
 mod missions;
 mod runs;
@@ -47,6 +48,10 @@ pub(super) fn routes() -> Router<App> {
         .route(&at("missions"), post(missions::propose))
         .route(&at("missions/{id}"), get(missions::show))
         .route(&at("missions/{id}/start"), post(missions::start))
+        .route(&at("issues"), get(issues::list).post(issues::propose))
+        .route(&at("issues/{identifier}"), get(issues::show).patch(issues::change))
+        .route(&at("issues/{identifier}/comments"), post(issues::comment))
+        .route(&at("issues/{identifier}/relations"), post(issues::relate))
         .route(&at("assignments"), post(assignments::delegate))
         .route(&at("assignments/{id}"), get(assignments::show))
         .route(&at("queries"), post(assignments::query))

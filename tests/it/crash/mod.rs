@@ -8,4 +8,5 @@ mod offline;
 mod picture;
 mod repeats;
 mod rounds;
+mod routines;
 mod wish;

@@ -70,7 +70,39 @@ async fn furnished(server: &Server, workspace: String, token: String, slug: &str
         "from_slug": format!("{slug}-lead"), "reason": SECRET, "type": "LINK" });
     let (_, escalation) = Insider::of(server).post("escalations", question).await;
     let escalation = escalation["escalation_id"].as_str().expect("raised").to_owned();
+    let sorting =
+        async |path: &str, body: Value| id(ask(Method::POST, format!("/api/v1/{path}"), body).await);
+    let label = sorting("labels", json!({ "name": named("label"), "color": "red" })).await;
+    let project = sorting("projects", json!({ "name": named("project"), "description": SECRET })).await;
+    let milestones = format!("projects/{project}/milestones");
+    let milestone = sorting(&milestones, json!({ "name": named("milestone") })).await;
+    let view = json!({ "name": named("view"), "filters_json": SECRET });
+    let view = sorting("saved-views", view).await;
+    let rule = json!({ "name": named("rule"), "pattern": SECRET, "match_type": "exact" });
+    let rule = sorting("triage-rules", rule).await;
+    let template = json!({ "crew_id": crew, "title": named("template"), "cron_expression": "0 0 1 1 *" });
+    let template = sorting("recurring-issues", template).await;
+    let (mate, _) = server.member_of(&workspace, &format!("{slug}mate"), Role::Member).await;
+    let (pipeline, pipeline_run, waitpoint) = routine(server, &workspace, &token, slug).await;
+    let issues = format!("/api/v1/crews/{crew}/issues");
+    let issue = json!({ "title": named("issue"), "description": SECRET });
+    let issue = id(ask(Method::POST, issues.clone(), issue).await);
+    let other_issue = id(ask(Method::POST, issues.clone(), json!({ "title": named("other issue") })).await);
+    let comments = format!("{issues}/{issue}/comments");
+    let comment = id(ask(Method::POST, comments, json!({ "body": named("comment") })).await);
+    let blocks = json!({ "target_identifier": other_issue, "relation_type": "blocks" });
+    let relation = id(ask(Method::POST, format!("{issues}/{issue}/relations"), blocks).await);
     let by_name = vec![
+        ("userId", mate.to_string()),
+        ("labelId", label),
+        ("projectId", project.clone()),
+        ("milestoneId", milestone.clone()),
+        ("viewId", view),
+        ("ruleId", rule),
+        ("recurringId", template),
+        ("pipelineSlug", pipeline),
+        ("pipelineRunId", pipeline_run),
+        ("waitpointToken", waitpoint),
         ("chatId", chat),
         ("approvalId", approval),
         ("escalationId", escalation),
@@ -86,17 +118,44 @@ async fn furnished(server: &Server, workspace: String, token: String, slug: &str
         ("memberId", seat),
         ("entryId", entry.clone()),
         ("tokenId", id(issued)),
+        ("identifier", issue),
+        ("commentId", comment),
+        ("relationId", relation),
         // What bodies name.
         ("lead_agent_id", agent.clone()),
-        ("assigned_agent_id", agent),
+        ("assigned_agent_id", agent.clone()),
         ("crew_id", crew.clone()),
         ("from_crew_id", crew),
         ("to_crew_id", other),
         ("user_id", owner),
         ("depends_on", task),
         ("at", entry),
+        ("project_id", project),
+        ("milestone_id", milestone),
+        ("assignee_id", agent),
+        ("parent_issue_id", other_issue.clone()),
+        ("target_identifier", other_issue.clone()),
+        ("before", other_issue.clone()),
+        ("after", other_issue),
     ];
     Ids { workspace, token, by_name }
+}
+
+/// A routine whose run waits for people: its slug, the run, and the token that decides.
+async fn routine(server: &Server, workspace: &str, token: &str, slug: &str) -> (String, String, String) {
+    let base = format!("/api/v1/workspaces/{workspace}/pipelines");
+    let post = async |path: String, body: Value| {
+        let asking = server.post(path).with_token(token).in_workspace(workspace);
+        asking.json(body).send().await
+    };
+    let slug = format!("{slug}-routine");
+    let definition =
+        json!({ "steps": [{ "id": "a", "type": "wait", "kind": "approval", "prompt": SECRET }] });
+    let saved = json!({ "slug": slug, "name": SECRET, "definition": definition, "skip_test_gate": true });
+    post(format!("{base}/save"), saved).await.expect(201);
+    let begun = post(format!("{base}/{slug}/run"), json!({})).await.expect(200);
+    let text = |key: &str| begun[key].as_str().unwrap().to_owned();
+    (slug, text("run_id"), text("waitpoint_token"))
 }
 
 /// A mission under way: one task waits for an approver, another one a worker has, with a lease that outlasts
@@ -366,8 +425,12 @@ async fn another_workspaces_ids_in_a_body_are_refused() {
                     (_, false) => json!(id),
                 };
                 // All else as it must be, so that the foreign id is the one thing wrong.
-                let mut body = json!({ "title": "a", "name": "name", "slug": "a-slug" });
-                for (other, _) in members.iter().filter(|(other, _)| other.ends_with("_id")) {
+                let mut body = json!({
+                    "title": "a", "name": "name", "slug": "a-slug", "assignee_type": "agent",
+                    "relation_type": "relates_to",
+                });
+                let is_known = |other: &String| other.ends_with("_id") && stage.own.get(other) != "unknown";
+                for (other, _) in members.iter().filter(|(other, _)| is_known(other)) {
                     body[other] = json!(stage.own.get(other));
                 }
                 body[name] = id;

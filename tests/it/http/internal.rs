@@ -33,11 +33,11 @@ impl Insider {
     }
 
     /// With another token, which says the workspace itself.
-    fn bound(&self, token: &str) -> Self {
+    pub(super) fn bound(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    pub(super) async fn send(&self, method: Method, path: &str, body: Option<Value>) -> (u16, Value) {
         let mut request = Request::builder().method(method).uri(path).header("x-internal-token", &self.token);
         if body.is_some() {
             request = request.header("content-type", "application/json");
@@ -59,42 +59,43 @@ impl Insider {
         self.send(Method::POST, &format!("/api/v1/internal/{path}"), Some(body)).await
     }
 
-    async fn patch(&self, path: &str, mut body: Value) -> (u16, Value) {
+    pub(super) async fn patch(&self, path: &str, mut body: Value) -> (u16, Value) {
         body["workspace_id"] = json!(self.workspace);
         self.send(Method::PATCH, &format!("/api/v1/internal/{path}"), Some(body)).await
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
-        let path = format!("/api/v1/internal/{path}?workspace_id={}", self.workspace);
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let path = format!("/api/v1/internal/{path}{joint}workspace_id={}", self.workspace);
         self.send(Method::GET, &path, None).await
     }
 }
 
 #[track_caller]
-fn granted((status, body): (u16, Value), expected: u16) -> Value {
+pub(super) fn granted((status, body): (u16, Value), expected: u16) -> Value {
     assert_eq!(status, expected, "{body}");
     body
 }
 
 #[track_caller]
-fn refused((status, body): (u16, Value), expected: u16, detail: &str) -> Value {
+pub(super) fn refused((status, body): (u16, Value), expected: u16, detail: &str) -> Value {
     assert_eq!((status, body["error"].as_str()), (expected, Some(detail)), "{body}");
     body
 }
 
-fn text(value: &Value, key: &str) -> String {
+pub(super) fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("{key} in {value}")).to_owned()
 }
 
 /// A crew with a LEAD, and an agent beside it; a conversation with the LEAD.
-struct Cast {
-    crew: String,
-    lead: String,
-    mate: String,
-    chat: String,
+pub(super) struct Cast {
+    pub(super) crew: String,
+    pub(super) lead: String,
+    pub(super) mate: String,
+    pub(super) chat: String,
 }
 
-async fn cast(server: &Server, slug: &str) -> Cast {
+pub(super) async fn cast(server: &Server, slug: &str) -> Cast {
     let crew = server.crew(slug).await;
     let lead = server.lead(&crew, &format!("{slug}-lead")).await;
     let mate = json!({ "name": "Mate", "slug": format!("{slug}-mate"), "crew_id": crew });
@@ -103,19 +104,19 @@ async fn cast(server: &Server, slug: &str) -> Cast {
     Cast { crew, lead, mate, chat: text(&chat.expect(201), "id") }
 }
 
-async fn set_autonomy(server: &Server, crew: &str, level: &str) {
+pub(super) async fn set_autonomy(server: &Server, crew: &str, level: &str) {
     let policy = json!({ "autonomy_level": level, "reason": "a test" });
     let path = format!("/api/v1/crews/{crew}/policy");
     server.ask(Method::PUT, path).json(policy).send().await.expect(200);
 }
 
-async fn decide(server: &Server, approval: &str, status: &str) {
+pub(super) async fn decide(server: &Server, approval: &str, status: &str) {
     let path = format!("/api/v1/approvals/{approval}/decide");
     server.post(path).json(json!({ "status": status })).send().await.expect(200);
 }
 
 /// The public entries of a type, oldest first.
-async fn entries(server: &Server, entry_type: &str) -> Vec<Value> {
+pub(super) async fn entries(server: &Server, entry_type: &str) -> Vec<Value> {
     let path = format!("/api/v1/journal?entry_type={entry_type}");
     let mut found = server.get(path).send().await.expect(200)["entries"].as_array().unwrap().clone();
     found.reverse();
@@ -123,7 +124,7 @@ async fn entries(server: &Server, entry_type: &str) -> Vec<Value> {
 }
 
 /// A worker that asks for an agent's work, over the socket; what it was given.
-async fn claim(insider: &Insider, agent: &str) -> Value {
+pub(super) async fn claim(insider: &Insider, agent: &str) -> Value {
     let wish = json!({ "agent_id": agent, "wait_seconds": 30, "lease_seconds": 600 });
     granted(insider.post("tasks/claim", wish).await, 200)
 }
@@ -397,7 +398,7 @@ async fn an_agents_token_speaks_for_that_agent_only() {
 }
 
 /// A token as anybody with the master makes it (`platform.md` 8.1).
-fn minted(master: &str, kind: &str, word: &str, ids: &[&str]) -> String {
+pub(super) fn minted(master: &str, kind: &str, word: &str, ids: &[&str]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(master.as_bytes()).unwrap();
     mac.update(format!("crewship internal-token {word} binding v1\0{}", ids.join("\0")).as_bytes());
     let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();

@@ -132,3 +132,33 @@ async fn a_reader_that_pages_while_others_write_misses_nothing_and_sees_nothing_
     assert_eq!(total["total"], json!(seen.len()));
     assert!(seen.windows(2).all(|pair| pair[0] < pair[1]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_issues_created_at_once_have_a_hundred_numbers_in_a_row() {
+    let server = shared(Server::begin().await);
+    // Both begin with the same three letters, and share one row of numbers.
+    let crews = [server.desk("engineering").await.issues(), server.desk("engine").await.issues()];
+    let ask = |number: usize| server.post(&*crews[number % 2]).json(json!({ "title": "t" })).send();
+    let replies = at_once(100, ask).await;
+    assert_eq!(count(&replies, 201), 100);
+    let numbers: BTreeSet<u64> = replies.iter().map(|reply| reply.body["number"].as_u64().unwrap()).collect();
+    assert!(numbers.iter().copied().eq(1..=100), "{numbers:?}");
+    assert!(replies.iter().all(|reply| reply.text("identifier") == format!("ENG-{}", reply.body["number"])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_approval_and_a_stop_at_once_one_decides() {
+    let server = shared(Server::begin().await);
+    let desk = server.desk("eng").await;
+    for _ in 0..10 {
+        let issue = desk.issue_in("REVIEW").await;
+        let approve = desk.post(&issue, "review", json!({ "action": "approve" }));
+        let (approved, stopped) = tokio::join!(approve, desk.post(&issue, "stop", Value::Null));
+        let status = desk.show(&issue).await["status"].clone();
+        match (approved.status, stopped.status) {
+            (200, 400) => assert_eq!(status, "DONE"),
+            (400, 200) => assert_eq!(status, "CANCELLED"),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -7,6 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
 use taffrail::boot::{Options, Session, Taffrail};
+use taffrail::engine::Reach;
 use taffrail::http::Pipeline;
 use taffrail::vault::Profile;
 use taffrail::writer::Wish;
@@ -124,7 +125,7 @@ impl Asking<'_> {
         let body = match media_type.as_deref() {
             // It has no end.
             Some("text/event-stream") => Value::Null,
-            Some(text) if text.starts_with("text/") => {
+            Some(text) if text.starts_with("text/") || text == "application/x-ndjson" => {
                 json!(String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap())
             }
             _ => {
@@ -168,6 +169,14 @@ impl Server {
         Self::around(app, data)
     }
 
+    /// The same as [`Server::begin`], with steps of routines that may ask this machine.
+    pub(crate) async fn begin_reaching_private() -> Self {
+        let data = TempDir::new().unwrap();
+        let reach = Reach { allows_private: true };
+        let app = Taffrail::open(Options { reach, ..Options::new(data.path()) }).await.unwrap();
+        Self::around(app, data).bootstrapped().await
+    }
+
     fn around(app: Arc<Taffrail>, data: TempDir) -> Self {
         let service = taffrail::http::service(Arc::clone(&app));
         let nothing = String::new;
@@ -176,12 +185,22 @@ impl Server {
 
     /// Drains it and opens it again.
     pub(crate) async fn reopened(self) -> Self {
+        self.reopened_after(|_| {}).await
+    }
+
+    async fn reopened_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.app.drain().await;
         let Self { service, app, workspace, owner, token, data } = self;
         drop((service, app));
+        meanwhile(data.path());
         let app = Taffrail::open(Options::new(data.path())).await.unwrap();
         let service = taffrail::http::service(Arc::clone(&app));
         Self { service, app, workspace, owner, token, data }
+    }
+
+    /// The same without what it made of its journal: all of it is folded again.
+    pub(crate) async fn reopened_without_snapshots(self) -> Self {
+        self.reopened_after(|data| std::fs::remove_dir_all(data.join("snapshots")).unwrap()).await
     }
 
     /// Its data directory.
@@ -248,11 +267,16 @@ impl Server {
 
     /// A further person who is a member of the workspace; their token.
     pub(crate) async fn member(&self, role: Role) -> String {
-        let (user, token) = self.person(&role.as_str().to_lowercase()).await;
-        let writer = self.app.workspace(&WorkspaceId::from(self.workspace.as_str())).unwrap();
-        let command = RosterCommand::AddMember { user, role }.into();
+        self.member_of(&self.workspace, &role.as_str().to_lowercase(), role).await.1
+    }
+
+    /// A further person who is a member of a workspace.
+    pub(crate) async fn member_of(&self, workspace: &str, name: &str, role: Role) -> (UserId, String) {
+        let (user, token) = self.person(name).await;
+        let writer = self.app.workspace(&WorkspaceId::from(workspace)).unwrap();
+        let command = RosterCommand::AddMember { user: user.clone(), role }.into();
         writer.execute(Wish { command, actor: Actor::System, request: None }).await.unwrap();
-        token
+        (user, token)
     }
 
     /// A further workspace with an owner of its own: its id and their token.
@@ -366,6 +390,12 @@ impl<'a> OnMission<'a> {
     /// A checkpoint here and now.
     pub(crate) async fn checkpoint(&self, label: &str) -> Value {
         self.server.post(self.checkpoints()).json(json!({ "label": label })).send().await.expect(201)
+    }
+
+    /// A checkpoint of the mission, which something has happened to; its id.
+    pub(crate) async fn checkpoint_after_a_task(&self) -> String {
+        self.task("a", &[]).await;
+        self.checkpoint("x").await["id"].as_str().unwrap().to_owned()
     }
 
     /// The mission's entries, oldest first.

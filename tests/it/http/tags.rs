@@ -16,6 +16,7 @@ async fn what_the_caller_has_is_not_sent_again() {
     mission.task("a", &[]).await;
     let checkpoint = mission.checkpoint("x").await["id"].as_str().unwrap().to_owned();
     let entry = mission.journal().await[0]["id"].as_str().unwrap().to_owned();
+    let project = server.post("/api/v1/projects").json(json!({ "name": "App" })).send().await.text("id");
     for path in [
         mission.path(),
         format!("/api/v1/crews/{}", mission.crew),
@@ -23,6 +24,7 @@ async fn what_the_caller_has_is_not_sent_again() {
         format!("/api/v1/checkpoints/{checkpoint}"),
         format!("/api/v1/workspaces/{}", server.workspace),
         format!("/api/v1/journal/{entry}"),
+        format!("/api/v1/projects/{project}"),
         "/api/v1/openapi.json".into(),
     ] {
         let first = server.get(&*path).send().await;

@@ -1,6 +1,7 @@
 //! Streams from outside, over real connections: in order, without a gap, for as long as one may listen.
 
 mod crowd;
+mod issues;
 mod listeners;
 mod sockets;
 mod streams;

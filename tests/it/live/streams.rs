@@ -61,6 +61,27 @@ async fn a_client_goes_on_behind_what_it_has_with_every_filter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_a_phrase_tells_what_holds_it_then_and_now() {
+    let (server, _listening, ear) = begin().await;
+    let mission = server.mission("phrase").await;
+    for number in 0..60 {
+        mission.task(&format!("needle {number}"), &[]).await;
+        mission.task(&format!("straw {number}"), &[]).await;
+    }
+    let needles = all(&server, "q=needle").await;
+    assert_eq!(needles.len(), 60);
+    let mut fresh = ear.sse("q=needles", None).await;
+    assert_eq!(fresh.ids(50).await, needles[10..]);
+    let mut resumed = ear.sse("q=needle", Some(&needles[5])).await;
+    assert_eq!(resumed.ids(54).await, needles[6..]);
+    mission.task("straw", &[]).await;
+    let task = mission.task("one more needle", &[]).await;
+    for stream in [&mut fresh, &mut resumed] {
+        assert_eq!(stream.next().await.unwrap().data["payload"]["task_id"], json!(task));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_makes_no_sense_is_a_fresh_start_and_one_beyond_the_end_a_reset() {
     let (server, _listening, ear) = begin().await;
     let known = all(&server, "").await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value, json};
-use taffrail_domain::checkpoint::{CheckpointEvent, Snapshot};
+use taffrail_domain::checkpoint::{Bookmarked, CheckpointEvent, Snapshot};
 use taffrail_domain::marker::MarkerEvent;
 use taffrail_domain::mission::{Mission, Status, Task, TaskStatus};
 use taffrail_domain::{AgentId, CrewId, Entry, Event, Offset, Priority, TaskId};
@@ -60,7 +60,10 @@ pub(crate) fn state_at_any_offset_was_live_there(history: &History) -> Checked {
 pub(crate) fn checkpoints_state_is_the_past(history: &History) -> Checked {
     for checkpoint in history.world().state.checkpoints.values() {
         let past = history.as_of(&checkpoint.mission_id, checkpoint.boundary).expect("it had begun");
-        prop_assert_eq!(&checkpoint.state, &Snapshot::of(&past, checkpoint.boundary));
+        prop_assert_eq!(
+            &checkpoint.state,
+            &Snapshot::of(&Bookmarked::Mission(past.into()), checkpoint.boundary)
+        );
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use taffrail_domain::checkpoint::{AsOf, CheckpointCommand, CheckpointDraft};
+use taffrail_domain::checkpoint::{AsOf, Bookmarked, CheckpointCommand, CheckpointDraft};
 use taffrail_domain::marker::{MarkedEntry, MarkerCommand, MarkerDraft};
 use taffrail_domain::mission::{
     Mission, MissionCommand, MissionDraft, MissionPatch, Status, TaskDraft, TaskPatch, TaskStatus,
@@ -85,11 +85,14 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn of(wishes: &[Wish]) -> Self {
-        let world = stage();
-        let mut history =
-            Self { entries: vec![], worlds: vec![world], forks: vec![], mint: Counter::default() };
+        let mut history = Self::on(stage());
         wishes.iter().for_each(|wish| history.wish(wish));
         history
+    }
+
+    /// Nothing has happened yet.
+    pub(crate) fn on(stage: WorkspaceWorld) -> Self {
+        Self { entries: vec![], worlds: vec![stage], forks: vec![], mint: Counter::default() }
     }
 
     pub(crate) fn world(&self) -> &WorkspaceWorld {
@@ -105,19 +108,29 @@ impl History {
     fn wish(&mut self, wish: &Wish) {
         let Some(command) = self.command(wish) else { return };
         let source = match &command {
-            Command::Checkpoint(CheckpointCommand::Fork { source, .. }) => source.clone(),
+            Command::Checkpoint(CheckpointCommand::Fork {
+                source: Some(Bookmarked::Mission(source)),
+                ..
+            }) => Some(Arc::clone(source)),
             _ => None,
         };
-        let Ok(entries) = self.decide(&command) else { return };
-        if let (Some(source), Some(first)) = (source, entries.first()) {
-            self.forks.push(((&*first.subject).into(), source));
+        let Some(first) = self.play(&command) else { return };
+        if let Some(source) = source {
+            self.forks.push(((&*self.entries[first].subject).into(), source));
         }
+    }
+
+    /// Decides a command and folds what it makes; tells where its first entry stands, if it made any.
+    pub(crate) fn play(&mut self, command: &Command) -> Option<usize> {
+        let entries = self.decide(command).ok().filter(|entries| !entries.is_empty())?;
+        let first = self.entries.len();
         for entry in entries {
             let mut world = self.world().clone();
             world.apply(&entry);
             self.worlds.push(world);
             self.entries.push(entry);
         }
+        Some(first)
     }
 
     /// Decides, stores and reads back: what is folded live is what the journal will say.
@@ -235,7 +248,8 @@ impl History {
             Wish::Fork(index) => {
                 let checkpoint = self.checkpoint(*index)?;
                 let found = &world.state.checkpoints[&checkpoint];
-                let source = self.as_of(&found.mission_id, found.boundary).map(Arc::new);
+                let source =
+                    self.as_of(&found.mission_id, found.boundary).map(Arc::new).map(Bookmarked::Mission);
                 CheckpointCommand::Fork { checkpoint, label: None, source }.into()
             }
             Wish::DeleteCheckpoint(index) => {
@@ -260,9 +274,9 @@ impl History {
         let mission = self.mission(index)?;
         let public = &self.world().state.histories.get(&mission)?.public;
         let offset = *public.get(at.index(public.len()))?;
-        let past = self.as_of(&mission, offset).map(Arc::new)?;
+        let past = Bookmarked::Mission(self.as_of(&mission, offset)?.into());
         let draft = CheckpointDraft { label: None, at: Some(self.world().entry_id(offset).to_string()) };
-        let at = Some(Ok(AsOf { offset, mission: past }));
+        let at = Some(Ok(AsOf { offset, then: past }));
         Some(CheckpointCommand::Create { mission, draft: Ok(draft), at })
     }
 

@@ -2,7 +2,11 @@
 
 mod checks;
 mod history;
+mod issue_lists;
+mod issues;
 mod numbers;
+mod schedules;
+mod tallies;
 
 use proptest::prelude::*;
 

@@ -285,7 +285,7 @@ impl Sim {
                 }
                 Purpose::Planning => found.status == Status::InProgress,
                 Purpose::Review => found.status == Status::Review,
-                Purpose::Delegation | Purpose::Query | Purpose::Chat => true,
+                Purpose::Delegation | Purpose::Query | Purpose::Chat | Purpose::Mention => true,
             };
             assert!(is_wanted, "nobody wants {assignment:?} in {found:#?}");
         }

@@ -1,7 +1,5 @@
 //! Checkpoints, restores and forks (`journal.md` 5).
 
-use std::sync::Arc;
-
 use taffrail_domain::checkpoint::{
     AsOf, CheckpointCommand, CheckpointDraft, CheckpointEvent, CheckpointRestored, Snapshot,
 };
@@ -67,7 +65,8 @@ fn a_checkpoint_names_the_last_public_entry_and_the_state_there() {
     assert_eq!(checkpoint.cursor, world.entry_id(before.head()));
     assert_eq!((checkpoint.boundary, checkpoint.diverges_after), (before.head(), world.head()));
     assert_eq!(checkpoint.state.pending_tasks, ["b".into(), "c".into()]);
-    assert_eq!(checkpoint.state, Snapshot::of(&before.state.missions[&mission()], before.head()));
+    let then = before.state.bookmarkable(&mission()).expect("it is there");
+    assert_eq!(checkpoint.state, Snapshot::of(&then, before.head()));
     assert_eq!(checkpoint.label.as_deref(), Some("green build"));
     assert_eq!(checkpoint.created_by, Some("manager".into()));
 }
@@ -99,7 +98,8 @@ fn the_checks_of_create_come_in_the_documented_order() {
 #[test]
 fn a_checkpoint_in_the_past_diverges_from_there() {
     let mut world = given([created("Past"), task("a", TaskStatus::Pending, &[])]).world;
-    let then = AsOf { offset: world.head(), mission: Arc::clone(&world.state.missions[&mission()]) };
+    let then =
+        AsOf { offset: world.head(), then: world.state.bookmarkable(&mission()).expect("it is there") };
     fold(&mut world, task_moved("a", TaskStatus::Pending, TaskStatus::InProgress));
     let draft = Ok(CheckpointDraft { label: None, at: Some(world.entry_id(then.offset).to_string()) });
     let command = CheckpointCommand::Create { mission: mission(), draft, at: Some(Ok(then.clone())) };
@@ -145,7 +145,7 @@ fn a_restore_changes_nothing_but_the_journal() {
 }
 
 fn fork_of(world: &WorkspaceWorld, label: Option<&str>) -> CheckpointCommand {
-    let source = Some(Arc::clone(&world.state.missions[&mission()]));
+    let source = world.state.bookmarkable(&mission()).ok();
     CheckpointCommand::Fork { checkpoint: first_checkpoint(), label: label.map(Into::into), source }
 }
 

@@ -4,6 +4,7 @@ use taffrail_domain::mission::{
     Mission, MissionCommand, MissionCreated, MissionStatusChanged, Reason, Status, Task, TaskCreated,
     TaskStatus, TaskStatusChanged, TaskUpdated,
 };
+use taffrail_domain::undertaking::{Phase, Undertaking};
 use taffrail_domain::{Draft, Event, MissionId};
 use taffrail_projections::WorkspaceWorld;
 
@@ -131,9 +132,13 @@ fn a_restarted_mission_keeps_all_but_its_status() {
         completed_at: None,
         updated_at: after.updated_at,
         changed: after.changed,
-        entered_at: after.entered_at,
-        entered: after.entered,
-        tasks: after.tasks.clone(),
+        undertaking: Undertaking {
+            phase: Phase::Waiting,
+            entered_at: after.entered_at,
+            entered: after.entered,
+            tasks: after.tasks.clone(),
+            ..before.undertaking
+        },
         ..before
     };
     assert_eq!(*after, expected);

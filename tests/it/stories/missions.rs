@@ -5,6 +5,7 @@ use taffrail_domain::mission::{
     Reason, Status, TaskStatus, TaskStatusChanged,
 };
 use taffrail_domain::roster::{Role, RosterCommand};
+use taffrail_domain::undertaking::{Phase, Undertaking};
 use taffrail_domain::{CrewId, Event, Severity};
 use taffrail_projections::{Filter, Order, World};
 
@@ -121,8 +122,12 @@ fn a_terminal_status_sets_completed_at_and_a_move_changes_nothing_else() {
         status: Status::Failed,
         updated_at: world.time(),
         completed_at: Some(world.time()),
-        entered_at: world.time(),
-        entered: world.head(),
+        undertaking: Undertaking {
+            phase: Phase::Ended,
+            entered_at: world.time(),
+            entered: world.head(),
+            ..before.undertaking.clone()
+        },
         changed: world.head(),
         ..(*before).clone()
     };

@@ -1,8 +1,18 @@
 //! Given past entries, when a command, then entries or a rejection. No runtime, no mocks.
 
+mod capabilities;
 mod checkpoints;
+pub(crate) mod desk;
 mod engine;
 mod instance;
+mod issue_agents;
+mod issue_bulk;
+mod issue_comments;
+mod issue_execution;
+mod issue_fields;
+mod issue_import;
+mod issue_relations;
+mod issues;
 pub(crate) mod kit;
 mod lifecycle;
 mod markers;
@@ -12,7 +22,9 @@ mod people;
 pub(crate) mod play;
 mod preconditions;
 mod roster;
+mod routines;
 mod series;
 mod settings;
 mod tasks;
+pub(crate) mod tracker;
 mod wishes;

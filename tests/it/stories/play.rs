@@ -17,6 +17,8 @@ use taffrail_domain::roster::Role;
 pub(crate) type Held = (AssignmentId, Offset);
 
 pub(crate) struct Play {
+    /// The stage, as it was before anything was decided.
+    pub(crate) began: WorkspaceWorld,
     pub(crate) world: WorkspaceWorld,
     /// All that was decided, for replays.
     pub(crate) entries: Vec<Entry>,
@@ -33,9 +35,20 @@ impl Play {
     pub(crate) fn begin() -> Self {
         let mut world = stage();
         fold(&mut world, created("Ship the beta"));
-        let now = Time(world.time().0 + 1_000);
-        let without_worker = [AgentId::from(super::kit::LEAD)].into();
-        Self { world, entries: vec![], now, mint: Counter::default(), names: HashSet::new(), without_worker }
+        Self::on(world)
+    }
+
+    /// On another stage.
+    pub(crate) fn on(world: WorkspaceWorld) -> Self {
+        Self {
+            now: Time(world.time().0 + 1_000),
+            began: world.clone(),
+            world,
+            entries: vec![],
+            mint: Counter::default(),
+            names: HashSet::new(),
+            without_worker: [AgentId::from(super::kit::LEAD)].into(),
+        }
     }
 
     pub(crate) fn wish(
@@ -112,9 +125,12 @@ impl Play {
         loop {
             let without = self.without_worker.clone();
             let has_worker = |agent: &AgentId| !without.contains(agent);
-            let missions = self.world.state.missions.values();
+            let state = &self.world.state;
+            let missions = state.missions.values().map(|mission| &mission.undertaking);
+            let issues = state.issues.all.values().map(|issue| &issue.undertaking);
             let due: Vec<_> = missions
-                .flat_map(|found| self.world.state.due(found, self.now, &has_worker).commands)
+                .chain(issues)
+                .flat_map(|found| state.due(found, self.now, &has_worker).commands)
                 .collect();
             let mut acted = false;
             for (cause, what, command) in due {

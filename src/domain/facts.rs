@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 /// Reads a member that is present, null included: absent, null and a value are three things.
-pub(super) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
@@ -28,7 +28,7 @@ macro_rules! facts {
         pub struct $changes {
             $(
                 $(#[$field_doc])*
-                #[serde(deserialize_with = "super::facts::present", skip_serializing_if = "Option::is_none")]
+                #[serde(deserialize_with = "crate::facts::present", skip_serializing_if = "Option::is_none")]
                 pub $field: Option<$type>,
             )*
         }
@@ -43,10 +43,10 @@ macro_rules! facts {
             }
 
             /// Takes the changes on.
-            pub(super) fn change(&mut self, changes: &$changes) {
+            pub(crate) fn change(&mut self, changes: &$changes) {
                 $(if let Some(new) = &changes.$field { self.$field = new.clone(); })*
             }
         }
     };
 }
-pub(super) use facts;
+pub(crate) use facts;
