@@ -40,7 +40,7 @@ pub(super) struct ChangesQuery {
 pub(super) struct ChangesView {
     changes: Vec<ChangeView>,
     /// From where to go on: opaque.
-    next: Place,
+    next: ChangesCursor,
     /// Whether there is more already.
     has_more: bool,
 }
@@ -95,7 +95,7 @@ pub(super) async fn list_issue_changes(
         None => (Offset(0), None),
         Some(text) => {
             let bad = || Problem::invalid("changes.bad_after", "bad after");
-            let place = Place::parse(text).ok_or_else(bad)?;
+            let place = ChangesCursor::parse(text).ok_or_else(bad)?;
             let is_here = place.entry.log == world.log() && place.entry.offset <= world.head();
             (place.entry.offset, is_here.then_some(place.thing).ok_or_else(bad)?)
         }
@@ -111,12 +111,12 @@ pub(super) async fn list_issue_changes(
         page.push(change);
     }
     let next = match (page.last(), changes.peek()) {
-        (Some(last), Some(more)) => Place {
+        (Some(last), Some(more)) => ChangesCursor {
             entry: world.entry_id(last.offset),
             thing: (more.offset == last.offset).then(|| last.thing.clone()),
         },
         // Who has everything goes on from the head: what changes next comes behind it.
-        _ => Place { entry: world.entry_id(world.head()), thing: None },
+        _ => ChangesCursor { entry: world.entry_id(world.head()), thing: None },
     };
     let has_more = changes.peek().is_some();
     let showing = member.showing(&world.state);
@@ -138,15 +138,15 @@ fn text_bytes(thing: &Thing, state: &Workspace) -> usize {
     }
 }
 
-/// A place in the feed: an entry, and what of all that it changed is told already, if not all is.
+/// A cursor of the feed: an entry, and what of all that it changed is told already, if not all is.
 #[derive(JsonSchema)]
 #[schemars(with = "String")]
-struct Place {
+struct ChangesCursor {
     entry: EntryId,
     thing: Option<Thing>,
 }
 
-impl Place {
+impl ChangesCursor {
     fn parse(text: &str) -> Option<Self> {
         let (entry, thing) = text.split_once('.').map_or((text, None), |(entry, thing)| (entry, Some(thing)));
         let thing = match thing {
@@ -157,7 +157,7 @@ impl Place {
     }
 }
 
-impl Serialize for Place {
+impl Serialize for ChangesCursor {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.thing {
             None => self.entry.serialize(serializer),

@@ -193,8 +193,9 @@ async fn an_issue_is_shown_as_it_was_at_an_entry_a_checkpoint_and_a_time() {
 
     let diff = async |query: &str| server.get(format!("{}/diff?{query}", desk.at(&issue))).send().await;
     diff("").await.refused(400, "from is required");
-    diff(&format!("from={before_it_all}")).await.refused(409, not_here);
-    diff(&format!("from={}&to={elsewhere}", points[0].0)).await.refused(409, not_here);
+    diff(&format!("from={before_it_all}")).await.refused(409, "from is not in the life of this issue");
+    let elsewhere = diff(&format!("from={}&to={elsewhere}", points[0].0)).await;
+    elsewhere.refused(409, "to is not in the life of this issue");
     diff("from=chk_0000000000000000").await.refused(404, "checkpoint not found");
     let same = diff(&format!("from={}&to={}", points[1].0, points[1].0)).await.expect(200);
     assert_eq!((&same["fields"], &same["entries"]), (&json!([]), &json!(0)));
