@@ -50,10 +50,14 @@ impl Schemas {
             .collect()
     }
 
-    /// Every schema with a name.
+    /// Every schema with a name. What is read and what is written share the names, so that a debug build,
+    /// which every test runs, stops where one name stands for two things.
     pub(super) fn named(mut self) -> Map<String, Value> {
         let mut named = self.bodies.take_definitions(true);
-        named.extend(self.answers.take_definitions(true));
+        for (name, schema) in self.answers.take_definitions(true) {
+            let before = named.insert(name.clone(), schema);
+            debug_assert!(before.is_none_or(|before| before == named[&name]), "two schemas named {name}");
+        }
         named
     }
 }
