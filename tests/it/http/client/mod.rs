@@ -1,6 +1,8 @@
 //! What the existing command line sends, as it sends it, and whether it could read the answers
 //! (`client.md` 2, 3 and 5.2 to 5.10): its decoder stops at a wrong type, and never at a missing member.
 
+mod tracker;
+
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -97,7 +99,10 @@ async fn the_existing_client_works_unchanged_with_an_id_and_with_a_slug() {
         let (crew, agent) = roster(&cli, name).await;
         let mission = missions(&cli, &crew, &agent).await;
         checkpoints(&cli, &mission).await;
-        issues(&cli, &crew, &agent).await;
+        tracker::issues(&cli, &crew, &agent).await;
+        tracker::labels(&cli).await;
+        tracker::projects(&cli, &crew, &agent).await;
+        tracker::routines(&cli, &crew, name).await;
         work(&cli, &crew, &agent).await;
         journal(&cli).await;
     }
@@ -232,83 +237,6 @@ async fn checkpoints(cli: &Cli<'_>, mission: &str) {
     cli.post(&format!("{one}/fork"), json!({}), "new_mission_id:text! new_checkpoint_id:text!").await;
     read(cli.send(Method::DELETE, &one, Value::Null).await, "-");
     assert_eq!(cli.send(Method::DELETE, &one, Value::Null).await.status, 404);
-}
-
-const ISSUE: &str = "id:text! crew_id:text! crew_name:text crew_slug:text number:int identifier:text title:text \
-    description:text status:text priority:text assignee_type:text assignee_id:text assignee_name:text \
-    due_date:text mission_type:text created_by:object created_at:text updated_at:text labels:list \
-    comment_count:int";
-
-/// `issue`, as 5.7 has it: a reference is resolved by the server, and what it answers makes the path.
-async fn issues(cli: &Cli<'_>, crew: &str, agent: &str) {
-    let made = json!({
-        "title": "Mend", "priority": "none", "description": "it", "assignee_id": agent,
-        "assignee_type": "agent", "labels": [], "due_date": "2026-02-28", "estimate": 3, "sort_order": 1.5,
-        "project_id": "", "milestone_id": "", "parent_issue_id": "", "routine_id": "",
-    });
-    let path = format!("/api/v1/crews/{crew}/issues");
-    let issue = cli.post(&path, made, ISSUE).await;
-    decode(&issue["created_by"], "type:text id:text name:text");
-    let other = cli.post(&path, json!({ "title": "Other", "priority": "high" }), ISSUE).await;
-    let fetch = async |name: &Value| {
-        let path = format!("/api/v1/issues/{}", name.as_str().unwrap());
-        let found = cli.get(&path, ISSUE).await;
-        let (crew, name) = (found["crew_id"].as_str().unwrap(), found["identifier"].as_str().unwrap());
-        format!("/api/v1/crews/{crew}/issues/{name}")
-    };
-    let at = fetch(&issue["identifier"]).await;
-    assert_eq!(at, fetch(&issue["id"]).await);
-    let unknown = cli.send(Method::GET, "/api/v1/issues/ENG-999", Value::Null).await;
-    assert_eq!(unknown.status, 404);
-    let filters =
-        format!("status=BACKLOG%2CTODO&priority=none&crew_id={crew}&assignee_id={agent}&search=mend");
-    let rows = cli.get(&format!("/api/v1/issues?{filters}&limit=50"), &format!("[{ISSUE}]")).await;
-    assert_eq!(rows.as_array().unwrap().len(), 1);
-
-    let patch = async |at: &str, body: Value| read(cli.send(Method::PATCH, at, body).await, "-");
-    patch(&at, json!({ "title": "Mended", "status": "TODO", "due_date": "", "estimate": 5 })).await;
-    // `--assignee ""` is null twice and nothing else (7, row 14).
-    let cleared = patch(&at, json!({ "assignee_id": null, "assignee_type": null })).await;
-    assert_eq!((&cleared["assignee_id"], &cleared["due_date"]), (&Value::Null, &Value::Null));
-    patch(&at, json!({ "assignee_id": agent, "assignee_type": "agent" })).await;
-    patch(&at, json!({ "routine_id": "" })).await;
-    patch(&fetch(&other["id"]).await, json!({ "parent_issue_id": issue["id"] })).await;
-
-    cli.post(&format!("{at}/comments"), json!({ "body": "So far" }), "-").await;
-    let comment = "id:text! mission_id:text author_type:text author_id:text author_name:text body:text \
-        created_at:text updated_at:text";
-    let said = cli.get(&format!("{at}/comments"), &format!("[{comment}]")).await;
-    assert_eq!(said[0]["body"], "So far");
-    let link = json!({ "target_identifier": other["identifier"], "relation_type": "blocked_by" });
-    cli.post(&format!("{at}/relations"), link.clone(), "-").await;
-    let again = cli.send(Method::POST, &format!("{at}/relations"), link).await;
-    assert_eq!(again.status, 409, "exit code 5");
-    let relation = "id:text! source_id:text target_id:text relation_type:text target_identifier:text \
-        target_title:text target_status:text created_at:text";
-    let links = cli.get(&format!("{at}/relations"), &format!("[{relation}]")).await;
-    assert_eq!(links[0]["relation_type"], "blocked_by");
-    let gone = format!("/api/v1/relations/{}", links[0]["id"].as_str().unwrap());
-    read(cli.send(Method::DELETE, &gone, Value::Null).await, "-");
-    cli.get(&format!("{at}/subtasks"), &format!("[{ISSUE}]")).await;
-
-    cli.post(&format!("{at}/start"), Value::Null, "-").await;
-    let run = "id:text! status:text agent_name:text task:text started_at:text duration_ms:int \
-        result_summary:text error_message:text";
-    cli.get(&format!("{at}/runs"), &format!("[{run}]")).await;
-    cli.post(&format!("{at}/review"), json!({ "action": "request_changes", "comment": "more" }), "-").await;
-    cli.post(&format!("{at}/start"), Value::Null, "-").await;
-    cli.post(&format!("{at}/stop"), Value::Null, "-").await;
-    let activity = "id:text actor_type:text actor_name:text action:text details:text created_at:text";
-    cli.get(&format!("{at}/activity"), &format!("[{activity}]")).await;
-    let bulk = json!({ "ids": [issue["id"], other["id"]],
-        "updates": { "priority": "low", "assignee_id": "", "project_id": "" } });
-    let bulk = cli.send(Method::PATCH, "/api/v1/issues/bulk", bulk).await;
-    assert_eq!(read(bulk, "updated:int!")["updated"], 2);
-    let illegal = cli.send(Method::PATCH, &at, json!({ "status": "DONE" })).await;
-    assert_eq!(illegal.status, 400, "exit code 2");
-    for issue in [&issue, &other] {
-        read(cli.send(Method::DELETE, &fetch(&issue["id"]).await, Value::Null).await, "-");
-    }
 }
 
 /// `journal` and its subcommands, and `activity`, which is a journal list too.
