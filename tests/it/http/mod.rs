@@ -1,6 +1,7 @@
 //! The API from outside: requests through the whole pipeline and the real router, on a journal in a
 //! temporary directory.
 
+mod acceptance;
 mod access;
 mod accounts;
 mod bad_input;
@@ -36,4 +37,5 @@ mod tasks;
 mod tenancy;
 mod tracker;
 mod watched;
+mod wire;
 mod workers;

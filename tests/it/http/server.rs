@@ -10,7 +10,7 @@ use taffrail::boot::{Options, Session, Taffrail};
 use taffrail::engine::Reach;
 use taffrail::http::Pipeline;
 use taffrail::vault::Profile;
-use taffrail::writer::Wish;
+use taffrail::writer::{Clock, Wish};
 use taffrail_domain::instance::{InstanceCommand, NewUser, NewWorkspace, TokenDraft};
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::{Actor, UserId, WorkspaceId};
@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use super::contract;
+use super::wire::Wire;
 
 /// An instance after bootstrap; requests go as its owner, in its workspace, unless told otherwise.
 pub(crate) struct Server {
@@ -28,6 +29,9 @@ pub(crate) struct Server {
     pub(crate) owner: String,
     pub(crate) token: String,
     data: TempDir,
+    options: Options,
+    /// The port that requests go to; without one they go straight to the service.
+    wire: Option<Wire>,
 }
 
 /// What came back.
@@ -119,7 +123,10 @@ impl Asking<'_> {
             request = request.header(name, value);
         }
         let request = request.body(Body::from(self.body)).unwrap();
-        let response = self.server.service.clone().oneshot(request).await.unwrap();
+        let response = match &self.server.wire {
+            Some(wire) => wire.carry(request).await,
+            None => self.server.service.clone().oneshot(request).await.unwrap(),
+        };
         let (parts, body) = response.into_parts();
         let media_type = parts.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
         let body = match media_type.as_deref() {
@@ -149,8 +156,9 @@ impl Server {
     pub(crate) async fn begin_on(journal: &Arc<impl Journal>) -> Self {
         let data = TempDir::new().unwrap();
         let journal: Arc<dyn Journal> = Arc::clone(journal) as _;
-        let app = Taffrail::open_on(Options::new(data.path()), journal).await.unwrap();
-        Self::around(app, data).bootstrapped().await
+        let options = Options::new(data.path());
+        let app = Taffrail::open_on(options.clone(), journal).await.unwrap();
+        Self::around(app, data, options).bootstrapped().await
     }
 
     async fn bootstrapped(self) -> Self {
@@ -164,23 +172,43 @@ impl Server {
 
     /// Opens a fresh instance with nobody in it.
     pub(crate) async fn empty() -> Self {
+        Self::opened(|options| options).await
+    }
+
+    /// The same as [`Server::begin`], by a clock that the test sets.
+    pub(crate) async fn begin_at(clock: Clock) -> Self {
+        Self::opened(|options| Options { clock, ..options }).await.bootstrapped().await
+    }
+
+    async fn opened(with: impl FnOnce(Options) -> Options) -> Self {
         let data = TempDir::new().unwrap();
-        let app = Taffrail::open(Options::new(data.path())).await.unwrap();
-        Self::around(app, data)
+        let options = with(Options::new(data.path()));
+        let app = Taffrail::open(options.clone()).await.unwrap();
+        Self::around(app, data, options)
     }
 
     /// The same as [`Server::begin`], with steps of routines that may ask this machine.
     pub(crate) async fn begin_reaching_private() -> Self {
-        let data = TempDir::new().unwrap();
         let reach = Reach { allows_private: true };
-        let app = Taffrail::open(Options { reach, ..Options::new(data.path()) }).await.unwrap();
-        Self::around(app, data).bootstrapped().await
+        Self::opened(|options| Options { reach, ..options }).await.bootstrapped().await
     }
 
-    fn around(app: Arc<Taffrail>, data: TempDir) -> Self {
+    fn around(app: Arc<Taffrail>, data: TempDir, options: Options) -> Self {
         let service = taffrail::http::service(Arc::clone(&app));
         let nothing = String::new;
-        Self { service, app, workspace: nothing(), owner: nothing(), token: nothing(), data }
+        let (workspace, owner, token) = (nothing(), nothing(), nothing());
+        Self { service, app, workspace, owner, token, data, options, wire: None }
+    }
+
+    /// From now on requests go over a connection to a port.
+    pub(crate) async fn on_a_port(self) -> Self {
+        let wire = Some(Wire::stretch(&self.app).await);
+        Self { wire, ..self }
+    }
+
+    /// The port, as `host:port`.
+    pub(crate) fn address(&self) -> &str {
+        &self.wire.as_ref().expect("it listens").address
     }
 
     /// Drains it and opens it again.
@@ -190,12 +218,16 @@ impl Server {
 
     async fn reopened_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.app.drain().await;
-        let Self { service, app, workspace, owner, token, data } = self;
+        let Self { service, app, workspace, owner, token, data, options, wire } = self;
+        let listened = wire.is_some();
+        if let Some(wire) = wire {
+            wire.cut().await;
+        }
         drop((service, app));
         meanwhile(data.path());
-        let app = Taffrail::open(Options::new(data.path())).await.unwrap();
-        let service = taffrail::http::service(Arc::clone(&app));
-        Self { service, app, workspace, owner, token, data }
+        let app = Taffrail::open(options.clone()).await.unwrap();
+        let server = Self { workspace, owner, token, ..Self::around(app, data, options) };
+        if listened { server.on_a_port().await } else { server }
     }
 
     /// The same without what it made of its journal: all of it is folded again.

@@ -32,10 +32,10 @@ impl Listening {
 
 /// Who listens, and to what.
 #[derive(Clone)]
-pub(super) struct Ear {
-    pub(super) address: String,
-    pub(super) token: String,
-    pub(super) workspace: String,
+pub(crate) struct Ear {
+    pub(crate) address: String,
+    pub(crate) token: String,
+    pub(crate) workspace: String,
 }
 
 /// One event of a stream.
@@ -82,7 +82,7 @@ impl Ear {
     }
 
     /// A socket that said who it is first.
-    pub(super) async fn socket(&self) -> Socket {
+    pub(crate) async fn socket(&self) -> Socket {
         let mut socket = self.mute_socket("").await.unwrap();
         let ticket = self.ticket().await;
         socket.say(json!({ "type": "auth", "token": ticket })).await;
@@ -151,7 +151,7 @@ impl Sse {
     }
 }
 
-pub(super) struct Socket(WebSocketStream<TcpStream>);
+pub(crate) struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
     pub(super) async fn say(&mut self, frame: Value) {
@@ -163,7 +163,7 @@ impl Socket {
         drop(self.0.send(Message::Text(text.into())).await);
     }
 
-    pub(super) async fn subscribe(&mut self, channel: &str) {
+    pub(crate) async fn subscribe(&mut self, channel: &str) {
         self.say(json!({ "type": "subscribe", "channel": channel, "payload": {} })).await;
         let frame = self.next().await.unwrap();
         assert_eq!((&frame["type"], &frame["channel"]), (&json!("subscribed"), &json!(channel)), "{frame}");
@@ -181,7 +181,7 @@ impl Socket {
     }
 
     /// The next frame that is no ping.
-    pub(super) async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             let frame: Value = serde_json::from_str(&self.next_text().await?).unwrap();
             if frame["type"] != "ping" {

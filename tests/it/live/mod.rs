@@ -2,6 +2,6 @@
 
 mod crowd;
 mod issues;
-mod listeners;
+pub(crate) mod listeners;
 mod sockets;
 mod streams;

@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::program::{Account, Client};
 
 /// A process of `taffrail worker`; killed when it is dropped.
-pub(super) struct Worker {
+pub(crate) struct Worker {
     child: Child,
 }
 
 impl Worker {
     /// Starts one for the adapter `agent` of a configuration.
-    pub(super) fn start(url: &str, token: &str, config: &Path, work: &Path) -> Self {
+    pub(crate) fn start(url: &str, token: &str, config: &Path, work: &Path) -> Self {
         Self::start_with(url, token, config, work, &[])
     }
 
@@ -74,7 +74,7 @@ impl Drop for Worker {
 }
 
 /// A configuration whose adapter `agent` runs a shell script; the script sees its folder as `$BOARD`.
-pub(super) fn config(folder: &Path, script: &str) -> PathBuf {
+pub(crate) fn config(folder: &Path, script: &str) -> PathBuf {
     let program = folder.join("agent.sh");
     let board = folder.display();
     std::fs::write(&program, format!("BOARD={board}\n{script}\n")).unwrap();

@@ -1,6 +1,6 @@
 //! Missions that run by themselves: the real server, real workers, real processes.
 
-mod hands;
+pub(crate) mod hands;
 mod mission;
 mod processes;
 mod voice;
