@@ -123,22 +123,20 @@ impl<B> Sent<B> {
         object(&self.body)?.get(member)?.as_str().map(str::to_owned)
     }
 
+    /// What was sent.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.body.to_vec()
+    }
+
     /// How many bytes were sent.
     pub(super) fn len(&self) -> usize {
         self.body.len()
     }
 }
 
-impl Sent<Raw> {
-    /// What was sent.
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        self.body.to_vec()
-    }
-}
-
 impl Form for Raw {
     fn describe(operation: &mut Operation, _: &mut Schemas) {
-        operation.bytes();
+        operation.bytes(["application/octet-stream"]);
     }
 }
 

@@ -4,7 +4,7 @@ use axum::extract::Path;
 use schemars::JsonSchema;
 use serde::Serialize;
 use taffrail_domain::issue::{Comment, CommentDraft, IssueCommand, IssueEvent, Named, PartyType};
-use taffrail_domain::{CommentId, CrewId, Event, MissionId, Rejection, Text};
+use taffrail_domain::{CommentId, CrewId, Event, MissionId, Rejection, Text, UserId};
 
 use super::answer::{Created, Done, Gone, Listed};
 use super::body::{Ignored, Required, Sent};
@@ -28,6 +28,9 @@ pub(super) struct CommentView {
     body: Text,
     created_at: Seconds,
     updated_at: Seconds,
+    /// Who imported it: that its author said so is then their word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    imported_by: Option<UserId>,
 }
 
 /// `GET /api/v1/crews/{crewId}/issues/{identifier}/comments`: oldest first.
@@ -97,6 +100,7 @@ impl Showing<'_> {
             body: comment.body.clone(),
             created_at: Seconds(comment.created_at),
             updated_at: Seconds(comment.updated_at),
+            imported_by: comment.importer.clone(),
         }
     }
 }

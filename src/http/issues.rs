@@ -34,12 +34,10 @@ const PAGE_MAX: usize = 100;
 /// In a condition: that there is none.
 const NONE: &str = "none";
 
-/// Which issues, and in which order.
+/// Which issues.
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
-pub(super) struct IssueQuery {
-    /// `issue` (the default), or `orchestration` (also `mission`) for missions.
-    mission_type: Word,
+pub(super) struct IssueConditions {
     /// Any of these statuses.
     status: Csv,
     /// Any of these priorities.
@@ -68,6 +66,16 @@ pub(super) struct IssueQuery {
     due_after: Word,
     /// Changed at or after this time.
     updated_since: Word,
+}
+
+/// Which issues, and in which order.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct IssueQuery {
+    /// `issue` (the default), or `orchestration` (also `mission`) for missions.
+    mission_type: Word,
+    #[serde(flatten)]
+    conditions: IssueConditions,
     /// `created_at` (the default), `updated_at`, `priority`, `sort_order`, `due_date`.
     sort: Word,
     /// `asc` for the smallest first; the greatest without it.
@@ -89,7 +97,7 @@ pub(super) async fn list_issues(
     let showing = member.showing(&world.state);
     match query.mission_type.get() {
         None | Some("issue") => {}
-        Some("orchestration" | "mission") => return Ok(missions(&world, &showing, &query, page)),
+        Some("orchestration" | "mission") => return Ok(missions(&world, &showing, &query.conditions, page)),
         Some(_) => return Ok(Listed::page(&vec![], 0, page)),
     }
     let order = IssueOrder {
@@ -98,14 +106,15 @@ pub(super) async fn list_issues(
     };
     let behind = query.cursor.get().map(|text| IssuePlace::parse(text, order).ok_or_else(bad_cursor));
     let behind = behind.transpose()?;
-    let (filter, needle) = query.conditions(&member, &world).await?;
+    let (filter, needle) = query.conditions.read(&member, &world).await?;
     let select = move |world: &WorkspaceWorld| {
         let fits = needle.as_deref().map(says);
         let fits = fits.as_ref().map(|fits| fits as &dyn Fn(&Issue) -> bool);
         world.issues.page(&filter, fits, order, (page.offset, behind), page.limit, &world.state)
     };
     // Who looks for a text may have to read many.
-    let found = if query.search.get().is_some() { scan(&world, select).await? } else { select(&world) };
+    let found =
+        if query.conditions.search.get().is_some() { scan(&world, select).await? } else { select(&world) };
     let issues = found.ids.iter().filter_map(|id| world.state.issues.all.get(id));
     let views = issues.map(|issue| showing.issue(issue)).collect();
     Ok(Listed::page_from(&views, found.total, page, behind.is_some(), found.next))
@@ -306,9 +315,9 @@ impl<G: Gate> Member<G> {
     }
 }
 
-impl IssueQuery {
+impl IssueConditions {
     /// What is asked for, and the text that each issue must hold: an index tells which may.
-    pub(super) async fn conditions(
+    pub(super) async fn read(
         &self,
         member: &Member<ReadIssues>,
         world: &Arc<WorkspaceWorld>,
@@ -393,7 +402,7 @@ pub(super) fn label_named(state: &Workspace, name: &str) -> Option<LabelId> {
 fn missions(
     world: &WorkspaceWorld,
     showing: &Showing<'_>,
-    query: &IssueQuery,
+    query: &IssueConditions,
     page: Page,
 ) -> Listed<Vec<IssueView>> {
     let crews: Vec<CrewId> = query.crew_id.0.iter().map(|id| id.as_str().into()).collect();

@@ -461,6 +461,7 @@ fn issue_samples() -> Vec<Event> {
             author: author(),
             body: "b".into(),
             said_at: Some(Time(1)),
+            imported: true,
         }
         .into(),
         CommentEdited { comment_id: "comment1".into(), body: "b".into() }.into(),

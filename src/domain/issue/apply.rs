@@ -171,6 +171,7 @@ impl Issues {
                     created_at: commented.said_at.unwrap_or(entry.time),
                     updated_at: commented.said_at.unwrap_or(entry.time),
                     born: entry.offset,
+                    importer: entry.actor.user().filter(|_| commented.imported).cloned(),
                 };
                 self.comments_of.insert(comment.place());
                 self.comments.insert(comment.id.clone(), Arc::new(comment));

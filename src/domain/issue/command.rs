@@ -304,8 +304,11 @@ pub struct ImportedIssue {
     pub project: Option<Text>,
     /// Its milestone in that project, by name.
     pub milestone: Option<Text>,
-    /// The external id, or the identifier, of its parent.
+    /// Its parent: the identifier or external id of another issue of the file, else the external id of one that
+    /// is here. What is neither is left out.
     pub parent: Option<Text>,
+    /// Its links to others, which are named like parents.
+    pub relations: Vec<ImportedRelation>,
     /// Where it stood.
     pub status: IssueStatus,
     /// Its place on boards.
@@ -318,6 +321,15 @@ pub struct ImportedIssue {
     pub completed_at: Option<Time>,
     /// What was said of it.
     pub comments: Vec<ImportedComment>,
+}
+
+/// One link of a file, as its source has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImportedRelation {
+    /// How.
+    pub how: super::RelationType,
+    /// The other end.
+    pub target: Text,
 }
 
 /// One comment of a file.

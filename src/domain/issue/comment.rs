@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Comment, CommentDeleted, CommentDraft, CommentEdited, Commented, Issue, Named, Party};
+use super::{
+    Comment, CommentDeleted, CommentDraft, CommentEdited, Commented, ImportedComment, Issue, Named, Party,
+};
 use crate::mission::mission_face;
 use crate::roster::Permission;
 use crate::unfolding::Unfolding;
-use crate::{Actor, CommentId, Draft, Face, Rejection, Text, Time};
+use crate::{Actor, CommentId, Draft, Face, Rejection, Text};
 
 /// How much of a comment its journal entry shows.
 const SHOWN_CHARS_MAX: usize = 200;
@@ -33,29 +35,35 @@ impl Unfolding<'_> {
         Ok(())
     }
 
-    /// Somebody says something.
+    /// Somebody says something; or a file says that they did, which is the word of whoever imports it.
     pub(super) fn say(
         &mut self,
         issue: &Issue,
         author: Party,
         body: Text,
-        said_at: Option<Time>,
+        imported: Option<&ImportedComment>,
     ) -> CommentId {
         let id = CommentId::from(self.context.mint.cuid());
-        let actor = author.as_actor();
+        let actor = if imported.is_some() { self.context.actor.clone() } else { author.as_actor() };
         let name = author.as_agent().and_then(|agent| self.state.roster.agents.get(&agent).cloned());
         let shown: String = body.chars().take(SHOWN_CHARS_MAX).collect();
-        let payload = json!({
+        let mut payload = json!({
             "comment_id": id, "mission_id": issue.id, "body": shown,
             // The names of people are not the journal's to keep (`DESIGN.md` 3, the vault).
-            "author_name": name.map(|agent| agent.facts.name),
+            "author_name": name.map(|agent| agent.facts.name.clone()),
         });
+        if imported.is_some() {
+            payload["imported"] = true.into();
+            payload["author"] = json!(author);
+        }
         let face = Face {
             payload: payload.into(),
             refs: json!({ "mission_id": issue.id, "comment_id": id }).into(),
             ..mission_face("mission.comment", &actor, &issue.crew_id, &issue.id, "commented", &shown)
         };
-        let commented = Commented { comment_id: id.clone(), author, body, said_at };
+        let said_at = imported.and_then(|comment| comment.created_at);
+        let commented =
+            Commented { comment_id: id.clone(), author, body, said_at, imported: imported.is_some() };
         self.add(Draft::public(issue.id.as_str(), commented, face));
         id
     }
@@ -85,10 +93,11 @@ impl Unfolding<'_> {
         Ok(())
     }
 
-    /// Who said it takes it back, or somebody who manages; what agents say stands until then.
+    /// Who said it takes it back, who imported it, or somebody who manages; what agents say stands until then.
     pub(super) fn delete_comment(&mut self, issue: &Issue, id: &CommentId) -> Result<(), Rejection> {
         let comment = self.comment_of(issue, id)?;
-        let is_author = |user| comment.author.as_user().as_ref() == Some(user);
+        let is_author =
+            |user| comment.author.as_user().as_ref() == Some(user) || comment.importer.as_ref() == Some(user);
         let may = match self.context.actor {
             Actor::User(user) if is_author(user) => true,
             Actor::User(_) => self.state.roster.require(self.context.actor, Permission::Manage).is_ok(),

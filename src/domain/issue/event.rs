@@ -241,6 +241,9 @@ pub struct Commented {
     /// When it was said where it was imported from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said_at: Option<Time>,
+    /// Whether a file says so: who brought it is the actor of the entry, who said it is what the file claims.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
 }
 
 /// They said it better.

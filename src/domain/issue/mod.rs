@@ -35,8 +35,8 @@ use serde_json::json;
 pub use activity::Action;
 pub use bulk::Outcome;
 pub use command::{
-    BulkDraft, BulkFields, CommentDraft, ImportedComment, ImportedIssue, IssueCommand, IssueDraft,
-    IssuePatch, Named, Place, RelationDraft, ReviewDraft, Verdict,
+    BulkDraft, BulkFields, CommentDraft, ImportedComment, ImportedIssue, ImportedRelation, IssueCommand,
+    IssueDraft, IssuePatch, Named, Place, RelationDraft, ReviewDraft, Verdict,
 };
 pub(crate) use create::Origin;
 pub use event::{
@@ -45,6 +45,7 @@ pub use event::{
     Mentioned, Moved, Related, Seat, Unrelated,
 };
 pub(crate) use fields::{date, priority, title};
+pub use import::ImportedNames;
 pub use mention::MentionState;
 pub use relation::{Relation, RelationType};
 pub use tally::{Tallies, Tally};
@@ -283,6 +284,8 @@ pub struct Comment {
     pub updated_at: Time,
     /// Offset of its first entry.
     pub born: Offset,
+    /// Who imported it, if it is from a file.
+    pub importer: Option<UserId>,
 }
 
 impl Comment {

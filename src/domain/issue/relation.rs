@@ -71,7 +71,7 @@ fn wished(word: &str) -> Option<(RelationType, bool)> {
 impl Workspace {
     /// Whether a link says nothing new. Both directions of `relates_to` are one, and two issues that block
     /// each other would both wait for ever.
-    fn is_related(&self, source: &MissionId, target: &MissionId, how: RelationType) -> bool {
+    pub(super) fn is_related(&self, source: &MissionId, target: &MissionId, how: RelationType) -> bool {
         self.issues.relations_on(source).any(|found| {
             let is_same = found.source == *source && found.target == *target;
             let is_reverse = found.source == *target && found.target == *source;

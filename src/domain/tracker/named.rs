@@ -1,5 +1,6 @@
 //! Labels, projects and milestones by the names that a file gives them: what is not there yet is made.
 
+use super::project::slug;
 use super::{LabelDraft, MilestoneDraft, ProjectDraft};
 use crate::unfolding::Unfolding;
 use crate::{LabelId, MilestoneId, ProjectId, Rejection};
@@ -22,10 +23,12 @@ impl Unfolding<'_> {
         Ok(self.made(drafts).into())
     }
 
-    /// The project of a slug or a name.
+    /// The project of a slug or a name. Two names that make one slug are of one project: there is no second.
     pub(crate) fn project_named(&mut self, name: &str) -> Result<ProjectId, Rejection> {
-        let by_name = || self.state.tracker.projects.values().find(|project| *project.facts.name == *name);
-        let found = self.state.tracker.project(name).or_else(by_name);
+        let tracker = &self.state.tracker;
+        let by_name = || tracker.projects.values().find(|project| *project.facts.name == *name.trim());
+        let found = tracker.project(name).or_else(by_name);
+        let found = found.or_else(|| tracker.project(&slug(name, &ProjectId::from(""))));
         if let Some(found) = found {
             return Ok(found.id.clone());
         }
@@ -41,7 +44,7 @@ impl Unfolding<'_> {
         name: &str,
     ) -> Result<MilestoneId, Rejection> {
         let mut own = self.state.tracker.milestones_of(project);
-        if let Some(found) = own.find(|milestone| *milestone.facts.name == *name) {
+        if let Some(found) = own.find(|milestone| *milestone.facts.name == *name.trim()) {
             return Ok(found.id.clone());
         }
         drop(own);

@@ -92,7 +92,7 @@ pub struct Project {
 }
 
 /// Lower case, spaces to hyphens, letters and digits only; what has none of these is called by its id.
-fn slug(name: &str, id: &ProjectId) -> Text {
+pub(super) fn slug(name: &str, id: &ProjectId) -> Text {
     let mut slug = String::new();
     for letter in name.trim().to_lowercase().chars() {
         match letter {

@@ -40,18 +40,24 @@ pub(in crate::http) struct Operation {
 #[derive(Default)]
 pub(in crate::http) struct Response {
     headers: Vec<(&'static str, &'static str)>,
-    content: Option<(&'static str, Value)>,
+    content: Vec<(&'static str, Value)>,
 }
 
 impl Response {
     /// With a JSON body.
     pub(in crate::http) fn json(schema: Value) -> Self {
-        Self { headers: vec![], content: Some(("application/json", schema)) }
+        Self { headers: vec![], content: vec![("application/json", schema)] }
     }
 
     /// With a body of another type.
     pub(in crate::http) fn of(media_type: &'static str) -> Self {
-        Self { headers: vec![], content: Some((media_type, json!({ "type": "string" }))) }
+        Self { headers: vec![], content: vec![] }.or(media_type)
+    }
+
+    /// Or with one of this type, as the caller asks.
+    pub(in crate::http) fn or(mut self, media_type: &'static str) -> Self {
+        self.content.push((media_type, json!({ "type": "string" })));
+        self
     }
 
     /// With a header, and what it says.
@@ -116,9 +122,10 @@ impl Operation {
         self.body = Some(json!({ "required": is_required, "content": content }));
     }
 
-    /// A body of bytes.
-    pub(in crate::http) fn bytes(&mut self) {
-        let content = json!({ "application/octet-stream": { "schema": {} } });
+    /// A body of bytes, of one of these types.
+    pub(in crate::http) fn bytes(&mut self, media_types: impl IntoIterator<Item = &'static str>) {
+        let content: Map<String, Value> =
+            media_types.into_iter().map(|name| (name.to_owned(), json!({ "schema": {} }))).collect();
         self.body = Some(json!({ "required": true, "content": content }));
     }
 
@@ -145,8 +152,8 @@ impl Operation {
             let headers = response.headers.iter().map(|(name, text)| ((*name).to_owned(), header(text)));
             told["headers"] = Value::Object(headers.collect());
         }
-        if let Some((media_type, schema)) = response.content {
-            told["content"] = json!({ media_type: { "schema": schema } });
+        for (media_type, schema) in response.content {
+            told["content"][media_type] = json!({ "schema": schema });
         }
         self.success.push((status.as_u16(), told));
     }

@@ -4,80 +4,43 @@ use serde_json::Value;
 
 use super::Portable;
 use super::import::in_line;
+use super::row::{COLUMNS, Row, is_title};
 use crate::http::problem::Problem;
 
 /// What a spreadsheet takes for the beginning of a formula (`journal.md` 10.4).
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
-
-/// The columns of CSV, each with what other trackers call it. Lists and objects are JSON in their cell.
-pub(super) const COLUMNS: [(&str, &[&str]); 22] = [
-    ("identifier", &[]),
-    ("external_id", &["id", "issue key", "key", "number"]),
-    ("crew", &["team"]),
-    ("title", &["summary"]),
-    ("description", &["body"]),
-    ("status", &["state"]),
-    ("priority", &[]),
-    ("assignee_type", &[]),
-    ("assignee", &[]),
-    ("due_date", &["due date"]),
-    ("sort_order", &[]),
-    ("project", &[]),
-    ("milestone", &["project milestone"]),
-    ("parent", &["parent issue", "parent key"]),
-    ("estimate", &["story points"]),
-    ("labels", &["label"]),
-    ("routine", &[]),
-    ("routine_inputs", &[]),
-    ("created_at", &["created"]),
-    ("started_at", &["started"]),
-    ("completed_at", &["completed", "closed_at", "resolved"]),
-    ("comments", &[]),
-];
+/// Most of a foreign header that an answer repeats.
+const HEADER_CHARS_MAX: usize = 200;
 
 impl Portable {
-    /// In the order of [`COLUMNS`].
+    /// In the order of [`COLUMNS`]; lists and objects are JSON in their cell.
     pub(super) fn cells(&self) -> [String; COLUMNS.len()] {
         let value = serde_json::to_value(self).unwrap_or_default();
         COLUMNS.map(|(name, _)| match &value[name] {
             Value::Null => String::new(),
             Value::Array(list) if list.is_empty() => String::new(),
-            Value::String(text) => guarded(text),
+            Value::String(text) if is_guarded(text) => format!("'{text}"),
+            Value::String(text) => text.clone(),
             other => other.to_string(),
         })
     }
-
-    /// Reads cells under the names of a header.
-    fn of_cells(header: &[Option<usize>], cells: &csv::StringRecord) -> Result<Self, String> {
-        let mut value = serde_json::Map::new();
-        for (column, cell) in header.iter().zip(cells) {
-            let Some((name, _)) = column.and_then(|column| COLUMNS.get(column)) else { continue };
-            if !cell.is_empty() {
-                value.insert((*name).to_owned(), read_cell(name, cell));
-            }
-        }
-        serde_json::from_value(Value::Object(value)).map_err(|error| error.to_string())
-    }
 }
 
-/// A text that a spreadsheet would calculate is marked as a text; so is one that begins with that mark, and
-/// one that is empty: without the mark it would be none.
-fn guarded(text: &str) -> String {
-    let is_marked = text.is_empty() || text.starts_with(FORMULA_STARTS) || text.starts_with('\'');
-    if is_marked { format!("'{text}") } else { text.to_owned() }
+/// A text that a spreadsheet would calculate is marked as a text by an apostrophe; so is one that is empty:
+/// without the mark it would be none. One that looks marked is marked once more, and any other apostrophe is the
+/// text's own, in files of others too.
+fn is_guarded(text: &str) -> bool {
+    let behind = text.trim_start_matches('\'');
+    behind.is_empty() || behind.starts_with(FORMULA_STARTS)
 }
 
-fn read_cell(name: &str, cell: &str) -> Value {
-    let parsed = || serde_json::from_str::<Value>(cell).ok();
-    match name {
-        "sort_order" | "estimate" => parsed().unwrap_or_else(|| Value::from(cell)),
-        // Other trackers separate names by commas.
-        "labels" => parsed()
-            .filter(Value::is_array)
-            .unwrap_or_else(|| cell.split(',').map(str::trim).filter(|label| !label.is_empty()).collect()),
-        "comments" | "routine_inputs" => parsed().unwrap_or_else(|| Value::from(cell)),
-        _ => Value::from(cell.strip_prefix('\'').unwrap_or(cell)),
-    }
+fn unguarded(cell: &str) -> &str {
+    cell.strip_prefix('\'').filter(|_| is_guarded(cell)).unwrap_or(cell)
+}
+
+/// The names of the columns.
+pub(super) fn header() -> Vec<u8> {
+    csv_line(&COLUMNS.map(|(name, _)| name.to_owned()))
 }
 
 pub(super) fn csv_line(cells: &[String]) -> Vec<u8> {
@@ -90,22 +53,26 @@ pub(super) fn csv_line(cells: &[String]) -> Vec<u8> {
 pub(super) fn read_csv(bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let bad = |error: csv::Error| Problem::invalid("issue.import", format!("the file is no CSV: {error}"));
-    let column = |name: &str| {
-        let name = name.trim_start_matches('\u{feff}').trim().to_lowercase();
-        COLUMNS.iter().position(|(own, others)| *own == name || others.contains(&name.as_str()))
+    let header = reader.headers().map_err(bad)?.clone();
+    let rows: Result<Vec<_>, _> = reader.records().collect();
+    let rows = rows.map_err(bad)?;
+    if !rows.is_empty() && !header.iter().any(is_title) {
+        let named: String =
+            header.iter().collect::<Vec<_>>().join(",").chars().take(HEADER_CHARS_MAX).collect();
+        let detail = format!("the file has no column title; its columns, by commas, are: {named}");
+        return Err(Problem::invalid("issue.import", detail));
+    }
+    let portable = |(line, cells): (usize, csv::StringRecord)| {
+        let there = header.iter().zip(&cells).filter(|(_, cell)| !cell.is_empty());
+        let members = there.map(|(name, cell)| (name.to_owned(), Value::from(unguarded(cell))));
+        Row::of(members).issue().map_err(|why| in_line(line, &why))
     };
-    let header: Vec<Option<usize>> = reader.headers().map_err(bad)?.iter().map(column).collect();
-    (1..)
-        .zip(reader.records())
-        .map(|(line, record)| {
-            Portable::of_cells(&header, &record.map_err(bad)?).map_err(|why| in_line(line, &why))
-        })
-        .collect()
+    (1..).zip(rows).map(portable).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::PortableComment;
+    use super::super::{PortableComment, PortableRelation};
     use super::*;
 
     #[test]
@@ -119,21 +86,61 @@ mod tests {
             sort_order: Some(-1.5),
             estimate: Some(-3),
             routine_inputs: Some(serde_json::json!({ "x": [1, null] })),
+            relations: vec![PortableRelation { relation_type: "blocks".into(), target: "ENG-2".into() }],
             comments: vec![PortableComment { body: "@all\n-1".into(), ..PortableComment::default() }],
             ..Portable::default()
         };
-        let mut file = csv_line(&COLUMNS.map(|(name, _)| name.to_owned()));
+        let mut file = header();
         file.extend(csv_line(&portable.cells()));
         let text = String::from_utf8(file.clone()).expect("text");
-        assert!(text.contains("'=SUM") && text.contains("''quoted already"), "{text}");
+        assert!(text.contains("'=SUM") && text.contains(",'quoted already,"), "{text}");
         assert_eq!(read_csv(&file).map_err(|_| ()), Ok(vec![portable]));
     }
 
     #[test]
-    fn files_of_other_trackers_are_read_by_their_own_names() {
-        let file = b"\xef\xbb\xbfIssue key,Summary,Status,Priority,Labels\nAB-7,Mend it,In Progress,Highest,\"one, two\"\n";
-        let read = read_csv(file).map_err(|_| ()).expect("a file");
-        assert_eq!((read[0].external_id.as_deref(), &*read[0].title), (Some("AB-7"), "Mend it"));
-        assert_eq!(read[0].labels, ["one", "two"]);
+    fn an_apostrophe_is_taken_off_only_where_one_was_put() {
+        let texts =
+            ["", "'", "''", "=1", "'=1", "''=1", "'tis", "''tis''", "it's", "-", "'-", "\t", "'\r", "'a=1"];
+        for text in texts {
+            let cell = Portable { title: text.into(), ..Portable::default() }.cells()[3].clone();
+            assert_eq!(unguarded(&cell), text, "{cell}");
+            assert!(!cell.is_empty() && !cell.starts_with(FORMULA_STARTS), "{cell}");
+        }
+        let file = read_csv(b"title\n'tis the season\n''quoted''\n").map_err(|_| ()).expect("a file");
+        assert_eq!((&*file[0].title, &*file[1].title), ("'tis the season", "''quoted''"));
+    }
+
+    #[test]
+    fn files_of_jira_are_read_by_their_own_names() {
+        let file = b"\xef\xbb\xbfSummary,Issue key,Issue id,Status,Priority,Created,Labels,Labels,Labels,Parent,Parent key,\
+            Custom field (Story Points),Comment,Comment,Outward issue link (Blocks)\n\
+            Mend it,AB-7,10007,In Progress,Highest,14/May/24 9:31 AM,one,,two,10001,AB-1,3.0,\
+            14/May/24 9:40 AM;5b10;first; and last,,AB-9\n";
+        let read = read_csv(file).map_err(|_| ()).expect("a file").remove(0);
+        assert_eq!((read.identifier.as_deref(), read.external_id.as_deref()), (Some("AB-7"), Some("AB-7")));
+        assert_eq!((&*read.title, read.parent.as_deref(), read.estimate), ("Mend it", Some("AB-1"), Some(3)));
+        assert_eq!((read.labels.join(" "), read.comments.len()), ("one two".to_owned(), 1));
+        assert_eq!(
+            (&*read.comments[0].body, read.comments[0].author.as_deref()),
+            ("first; and last", Some("5b10"))
+        );
+        assert_eq!((&*read.relations[0].relation_type, &*read.relations[0].target), ("blocks", "AB-9"));
+    }
+
+    #[test]
+    fn files_of_linear_and_github_are_read_by_their_own_names() {
+        let linear = b"ID,Team,Title,Estimate,Labels,Due Date,Parent issue,Project Milestone,Canceled\n\
+            ENG-7,Engineering,Mend it,5,\"one, two\",,ENG-2,v1,2024-05-14T09:31:00.000Z\n";
+        let read = read_csv(linear).map_err(|_| ()).expect("a file").remove(0);
+        assert_eq!((read.external_id.as_deref(), read.crew.as_deref()), (Some("ENG-7"), Some("Engineering")));
+        assert_eq!(
+            (read.labels, read.parent.as_deref()),
+            (vec!["one".to_owned(), "two".to_owned()], Some("ENG-2"))
+        );
+        assert_eq!((read.milestone.as_deref(), read.completed_at.is_some()), (Some("v1"), true));
+        let github = b"number,title,comments,labels\n7,Mend it,12,2024\n";
+        let read = read_csv(github).map_err(|_| ()).expect("a file").remove(0);
+        assert_eq!((read.external_id.as_deref(), read.comments.len()), (Some("7"), 0));
+        assert_eq!(read.labels, ["2024"]);
     }
 }

@@ -1,7 +1,5 @@
 //! Out: what is there, written as it is asked for.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -13,18 +11,19 @@ use taffrail_domain::issue::{Issue, Party};
 use taffrail_domain::{MissionId, Text, Time, Workspace};
 use taffrail_projections::{IssueOrder, WorkspaceWorld};
 
-use super::cells::{COLUMNS, csv_line};
-use super::{Format, Portable, PortableComment};
+use super::cells::{csv_line, header};
+use super::{Format, Portable, PortableComment, PortableRelation};
 use crate::http::caller::Member;
 use crate::http::contract::{self, Answers, Operation, Schemas};
 use crate::http::gate::ReadIssues;
-use crate::http::issues::{IssueQuery, says};
+use crate::http::issues::{IssueConditions, says};
 use crate::http::problem::Problem;
 use crate::http::query::{Query, Word};
 use crate::http::time::Seconds;
 
-/// Issues that are written at once: no answer holds more of a file than that.
-const PIECE_ISSUES: usize = 256;
+/// A file goes out in pieces of so many bytes, and the rest of the issue that passes them: no answer holds more
+/// of it.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Which issues of an export, and how.
 #[derive(Default, Deserialize, JsonSchema)]
@@ -33,7 +32,7 @@ pub(in crate::http) struct ExportQuery {
     /// `ndjson` (the default) or `csv`.
     format: Word,
     #[serde(flatten)]
-    issues: IssueQuery,
+    issues: IssueConditions,
 }
 
 /// A file as it is written.
@@ -58,7 +57,7 @@ impl IntoResponse for File {
 
 impl Answers for File {
     fn describe(operation: &mut Operation, _: &mut Schemas) {
-        operation.succeeds(StatusCode::OK, contract::Response::of("application/x-ndjson"));
+        operation.succeeds(StatusCode::OK, contract::Response::of("application/x-ndjson").or("text/csv"));
         operation.refuses([StatusCode::BAD_REQUEST]);
     }
 }
@@ -71,37 +70,46 @@ pub(in crate::http) async fn export_issues(
 ) -> Result<File, Problem> {
     let format = Format::parse(query.format.get())?;
     let world = member.world();
-    let (filter, needle) = query.issues.conditions(&member, &world).await?;
+    let (filter, needle) = query.issues.read(&member, &world).await?;
     let fits = needle.as_deref().map(says);
     let fits = fits.as_ref().map(|fits| fits as &dyn Fn(&Issue) -> bool);
     let oldest_first = IssueOrder { is_ascending: true, ..IssueOrder::default() };
     let found = world.issues.page(&filter, fits, oldest_first, (0, None), usize::MAX - 1, &world.state);
-    let head = match format {
+    let first = match format {
         Format::Ndjson => vec![],
-        Format::Csv => csv_line(&COLUMNS.map(|(name, _)| name.to_owned())),
+        Format::Csv => header(),
     };
-    let pieces: Vec<Vec<MissionId>> = found.ids.chunks(PIECE_ISSUES).map(<[_]>::to_vec).collect();
-    let pieces = pieces.into_iter().map(move |ids| piece(&world, &ids, format));
-    let all = std::iter::once(head).chain(pieces).map(Ok::<_, std::convert::Infallible>);
-    Ok(File { format, body: Body::from_stream(stream::iter(all)) })
+    let mut ids = found.ids.into_iter();
+    let pieces = (0..).map_while(move |count: u64| {
+        let first = if count == 0 { first.clone() } else { vec![] };
+        Some(piece(&world, &mut ids, first, format)).filter(|piece| !piece.is_empty())
+    });
+    let pieces = pieces.map(Ok::<_, std::convert::Infallible>);
+    Ok(File { format, body: Body::from_stream(stream::iter(pieces)) })
 }
 
-fn piece(world: &Arc<WorkspaceWorld>, ids: &[MissionId], format: Format) -> Vec<u8> {
-    let issues = ids.iter().filter_map(|id| world.state.issues.all.get(id));
-    issues
-        .flat_map(|issue| {
-            let portable = Portable::of(issue, &world.state);
-            match format {
-                // Structs of texts and numbers always have a JSON form.
-                Format::Ndjson => {
-                    let mut line = serde_json::to_vec(&portable).unwrap_or_default();
-                    line.push(b'\n');
-                    line
-                }
-                Format::Csv => csv_line(&portable.cells()),
+/// The next lines of a file, behind those that it begins with; nothing at its end.
+fn piece(
+    world: &WorkspaceWorld,
+    ids: &mut impl Iterator<Item = MissionId>,
+    mut lines: Vec<u8>,
+    format: Format,
+) -> Vec<u8> {
+    while lines.len() < PIECE_BYTES
+        && let Some(id) = ids.next()
+    {
+        let Some(issue) = world.state.issues.all.get(&id) else { continue };
+        let portable = Portable::of(issue, &world.state);
+        match format {
+            // Structs of texts and numbers always have a JSON form.
+            Format::Ndjson => {
+                lines.extend(serde_json::to_vec(&portable).unwrap_or_default());
+                lines.push(b'\n');
             }
-        })
-        .collect()
+            Format::Csv => lines.extend(csv_line(&portable.cells())),
+        }
+    }
+    lines
 }
 
 impl Portable {
@@ -126,7 +134,7 @@ impl Portable {
             assignee: facts.assignee.as_ref().map(|party| name_of(party, state)),
             due_date: facts.due_date.as_ref().map(text),
             sort_order: Some(facts.sort_order),
-            project: project.map(|project| text(&project.facts.slug)),
+            project: project.map(|project| text(&project.facts.name)),
             milestone: milestone.map(|milestone| text(&milestone.facts.name)),
             parent: facts.parent_issue_id.as_ref().and_then(named),
             estimate: facts.estimate,
@@ -136,6 +144,16 @@ impl Portable {
             created_at: Some(at(issue.created_at)),
             started_at: issue.started_at.map(at),
             completed_at: issue.completed_at.map(at),
+            relations: state
+                .issues
+                .relations_on(&issue.id)
+                .filter(|relation| relation.source == issue.id)
+                .filter_map(|relation| {
+                    let relation_type = relation.relation_type.to_string();
+                    Some(PortableRelation { relation_type, target: named(&relation.target)? })
+                })
+                .collect(),
+            notes: vec![],
             comments: state
                 .issues
                 .comments_on(&issue.id)

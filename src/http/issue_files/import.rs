@@ -1,18 +1,23 @@
 //! In: all of a file, or nothing of it.
 
+use std::collections::HashSet;
+
 use axum::extract::Path;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use taffrail_domain::issue::{ImportedIssue, IssueCommand, IssueEvent};
-use taffrail_domain::{CrewId, Event, MissionId, Text};
+use serde_json::{Map, Value};
+use taffrail_domain::issue::{ImportedIssue, ImportedNames, IssueCommand, IssueEvent};
+use taffrail_domain::{CrewId, Event, MissionId, Text, Workspace};
 
 use super::cells::read_csv;
 use super::names::Names;
+use super::row::Row;
 use super::{Format, Portable};
 use crate::http::answer::{Created, Refusing};
-use crate::http::body::{Raw, Sent};
+use crate::http::body::{Form, Sent};
 use crate::http::caller::Member;
+use crate::http::contract::{Operation, Schemas};
 use crate::http::gate::WriteIssues;
 use crate::http::problem::Problem;
 use crate::http::query::{Query, Word};
@@ -26,6 +31,15 @@ const IMPORT_MAX: usize = 1_000;
 pub(in crate::http) struct ImportQuery {
     /// `ndjson` (the default) or `csv`.
     format: Word,
+}
+
+/// The body is a file.
+pub(in crate::http) struct IssueFile;
+
+impl Form for IssueFile {
+    fn describe(operation: &mut Operation, _: &mut Schemas) {
+        operation.bytes(["application/x-ndjson", "text/csv"]);
+    }
 }
 
 /// What became of a file.
@@ -56,22 +70,24 @@ pub(in crate::http) async fn import_issues(
     member: Member<WriteIssues>,
     Path(crew): Path<CrewId>,
     Query(query): Query<ImportQuery>,
-    sent: Sent<Raw>,
+    sent: Sent<IssueFile>,
 ) -> Result<Refusing<Created<ImportedView>, 422>, Problem> {
     let format = Format::parse(query.format.get())?;
     let portables = read(format, &sent.bytes())?;
     let world = member.world();
-    let mut warnings = vec![];
+    let mut names = Names::of(&world.state, member.now());
+    let mut told = vec![];
     let issues: Result<Vec<ImportedIssue>, Problem> = (1..)
         .zip(portables)
         .map(|(line, portable)| {
-            let mut names = Names::of(&world.state);
             let read = names.read(portable).map_err(|why| in_line(line, &why));
-            warnings.extend(names.unknown.iter().map(|unknown| format!("issue {line}: {unknown}")));
+            told.extend(names.unknown.drain(..).map(|unknown| (line, unknown)));
             read
         })
         .collect();
     let issues = issues?;
+    told.extend(strangers(&issues, &world.state));
+    let wishes: Vec<Wish> = issues.iter().map(Wish::of).collect();
     let total = issues.len();
     let done = member.execute(IssueCommand::Import { crew, issues }, &sent).await?;
     let made = done.entries.iter().filter_map(|entry| match &entry.event {
@@ -83,8 +99,58 @@ pub(in crate::http) async fn import_issues(
         _ => None,
     });
     let issues: Vec<MadeView> = made.collect();
+    let warnings = warnings(told, &wishes, &issues);
     let view = ImportedView { created: issues.len(), skipped: total - issues.len(), issues, warnings };
     Ok(Refusing(Created::new(&done, &view)))
+}
+
+/// What an issue of a file wishes to be called.
+struct Wish {
+    external_id: Option<Text>,
+    identifier: Option<Text>,
+}
+
+impl Wish {
+    /// What is no identifier at all is no wish.
+    fn of(issue: &ImportedIssue) -> Self {
+        let is_identifier = |wish: &Text| {
+            let digits = wish.rsplit_once('-').map(|(_, digits)| digits);
+            digits.is_some_and(|text| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit()))
+        };
+        let identifier = issue.identifier.clone().filter(is_identifier);
+        Self { external_id: issue.external_id.clone(), identifier }
+    }
+}
+
+/// Parents and ends of links that are neither in the file nor here.
+fn strangers(issues: &[ImportedIssue], state: &Workspace) -> Vec<(usize, String)> {
+    let names = ImportedNames::of(issues);
+    let is_strange = |name: &Text| names.place(name).is_none() && !state.issues.external.contains_key(name);
+    let mut told = vec![];
+    for (line, issue) in (1..).zip(issues) {
+        let parent = issue.parent.iter().filter(|name| is_strange(name));
+        told.extend(parent.map(|name| (line, format!("unknown parent {name:?}: it has none"))));
+        let targets = issue.relations.iter().map(|relation| &relation.target).filter(|name| is_strange(name));
+        told.extend(targets.map(|name| (line, format!("unknown issue {name:?}: it is not linked to it"))));
+    }
+    told
+}
+
+/// What is told of the issues that were made, in the order of the file. Of what is skipped nothing was lost.
+fn warnings(mut told: Vec<(usize, String)>, wishes: &[Wish], made: &[MadeView]) -> Vec<String> {
+    let mut externals: HashSet<&Text> = made.iter().filter_map(|issue| issue.external_id.as_ref()).collect();
+    let mut kept: HashSet<&Text> = made.iter().map(|issue| &issue.identifier).collect();
+    let mut skipped = HashSet::new();
+    for (line, wish) in (1..).zip(wishes) {
+        if wish.external_id.as_ref().is_some_and(|id| !externals.remove(id)) {
+            skipped.insert(line);
+        } else if let Some(identifier) = wish.identifier.as_ref().filter(|wish| !kept.remove(wish)) {
+            told.push((line, format!("{identifier} is not free here: it has a new identifier")));
+        }
+    }
+    told.retain(|(line, _)| !skipped.contains(line));
+    told.sort_by_key(|(line, _)| *line);
+    told.into_iter().map(|(line, warning)| format!("issue {line}: {warning}")).collect()
 }
 
 pub(super) fn in_line(line: usize, why: &str) -> Problem {
@@ -106,10 +172,21 @@ fn read(format: Format, bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
     }
 }
 
+/// One object a line; a whole list is taken too, as `gh` writes it.
 fn read_ndjson(bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
-    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
-    (1..)
-        .zip(lines)
-        .map(|(line, text)| serde_json::from_slice(text).map_err(|error| in_line(line, &error.to_string())))
-        .collect()
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let inside = bytes.trim_ascii_start().strip_prefix(b"[");
+    let is_list = inside.is_some_and(|inside| inside.trim_ascii_start().starts_with(b"{"));
+    let objects: Vec<Map<String, Value>> = if is_list {
+        let bad =
+            |error| Problem::invalid("issue.import", format!("the file is no list of objects: {error}"));
+        serde_json::from_slice(bytes).map_err(bad)?
+    } else {
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        let bad = |error| format!("the line is no JSON object: {error}");
+        let object = |(line, text)| serde_json::from_slice(text).map_err(|error| in_line(line, &bad(error)));
+        (1..).zip(lines).map(object).collect::<Result<_, _>>()?
+    };
+    let portable = |(line, object)| Row::of(object).issue().map_err(|why| in_line(line, &why));
+    (1..).zip(objects).map(portable).collect()
 }

@@ -4,12 +4,13 @@
 //! workspace. What was exported and imported again says the same.
 
 mod cells;
+mod dates;
 mod export;
 mod import;
 mod names;
+mod row;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 pub(super) use export::export_issues;
@@ -35,9 +36,7 @@ impl Format {
 }
 
 /// An issue in a file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-#[schemars(rename = "PortableIssue")]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct Portable {
     identifier: Option<String>,
     external_id: Option<String>,
@@ -51,6 +50,7 @@ struct Portable {
     assignee: Option<String>,
     due_date: Option<String>,
     sort_order: Option<f64>,
+    /// Its name, or its slug.
     project: Option<String>,
     milestone: Option<String>,
     /// Identifier or external id.
@@ -62,12 +62,24 @@ struct Portable {
     created_at: Option<String>,
     started_at: Option<String>,
     completed_at: Option<String>,
+    /// Those that it is the source of.
+    relations: Vec<PortableRelation>,
     comments: Vec<PortableComment>,
+    /// What of it could not be taken as it was.
+    #[serde(skip)]
+    notes: Vec<String>,
+}
+
+/// A link in a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct PortableRelation {
+    relation_type: String,
+    /// Identifier or external id.
+    target: String,
 }
 
 /// A comment in a file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct PortableComment {
     author_type: Option<String>,
     /// An agent's slug, a person's id.

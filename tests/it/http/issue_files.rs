@@ -1,5 +1,6 @@
 //! Issues as files, out of one workspace and into another (`issues.md` 22).
 
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::desk::{Desk, text};
@@ -49,6 +50,18 @@ async fn furnish(server: &Server) -> Desk<'_> {
     for body in ["=cmd", "two\nlines"] {
         desk.post("ENG-1", "comments", json!({ "body": body })).await.expect(201);
     }
+    let project = desk.ask(Method::POST, "/api/v1/projects".into(), json!({ "name": "Mobile App: 2" })).await;
+    let project = project.text("id");
+    let milestones = format!("/api/v1/projects/{project}/milestones");
+    let milestone = desk.ask(Method::POST, milestones, json!({ "name": "=v1" })).await.text("id");
+    let label = json!({ "name": "a, b", "color": "red" });
+    let label = desk.ask(Method::POST, "/api/v1/labels".into(), label).await.text("id");
+    let sorted = json!({ "project_id": project, "milestone_id": milestone, "labels": [label] });
+    desk.change("ENG-2", sorted).await.expect(200);
+    for (target, how) in [("OPS-1", "blocks"), ("ENG-3", "blocked_by"), ("ENG-8", "relates_to")] {
+        let link = json!({ "target_identifier": target, "relation_type": how });
+        desk.post("ENG-2", "relations", link).await.expect(201);
+    }
     let run = desk.issue("Run").await;
     desk.change(&run, json!({ "assignee_id": desk.hand })).await.expect(200);
     desk.post(&run, "start", Value::Null).await.expect(200);
@@ -66,6 +79,11 @@ async fn what_is_exported_and_imported_elsewhere_says_the_same() {
     assert_eq!(out.header("content-disposition"), Some("attachment; filename=\"issues.ndjson\""));
     let expected = lines(&out);
     assert_eq!(expected.len(), 11);
+    let two = &expected.iter().find(|issue| issue["identifier"] == "ENG-2").unwrap();
+    assert_eq!((&two["project"], &two["milestone"]), (&json!("Mobile App: 2"), &json!("=v1")));
+    assert_eq!((&two["labels"], &two["parent"]), (&json!(["a, b"]), &Value::Null));
+    let link = |how: &str, target: &str| json!({ "relation_type": how, "target": target });
+    assert_eq!(two["relations"], json!([link("blocks", "OPS-1"), link("relates_to", "ENG-8")]));
     for format in ["ndjson", "csv"] {
         let out = export(&desk, None, &format!("format={format}")).await;
         assert_eq!(out.status, 200);
@@ -78,6 +96,7 @@ async fn what_is_exported_and_imported_elsewhere_says_the_same() {
         let told = import(&there, Some(&fresh), format, file).await.expect(201);
         assert_eq!((&told["created"], &told["skipped"]), (&json!(11), &json!(0)), "{format}");
         assert_eq!(told["issues"].as_array().unwrap().len(), 11);
+        assert_eq!(told["warnings"], json!([]), "{format}");
         let again = export(&there, Some(&fresh), "").await;
         assert_eq!(lines(&again), expected, "{format}");
         let shown = there.show("ENG-8").await;
@@ -88,6 +107,11 @@ async fn what_is_exported_and_imported_elsewhere_says_the_same() {
         );
         assert_eq!(there.show("ENG-1").await["comment_count"], 2);
         assert_eq!(there.log("ENG-1").await, ["created: In BACKLOG"]);
+        let of_two = there.read("ENG-2", "relations").await;
+        let seen: Vec<_> = of_two.iter().map(|link| text(&link["relation_type"])).collect();
+        assert_eq!(seen, ["blocks", "relates_to", "blocked_by"]);
+        let said = &there.read("ENG-1", "comments").await[0];
+        assert_eq!((&said["author_id"], &said["imported_by"]), (&json!(server.owner), &json!(server.owner)));
         // Numbers go on behind what came along.
         assert_eq!((there.issue("Next").await, other.issue("Next").await), ("ENG-10".into(), "OPS-3".into()));
         // An issue in progress elsewhere is nobody's work here.
@@ -107,7 +131,7 @@ async fn an_export_is_what_a_list_shows_and_no_spreadsheet_calculates_it() {
     let text = csv.body.as_str().unwrap();
     let head = "identifier,external_id,crew,title,description,status,priority,assignee_type,assignee,due_date,\
         sort_order,project,milestone,parent,estimate,labels,routine,routine_inputs,created_at,started_at,\
-        completed_at,comments\n";
+        completed_at,relations,comments\n";
     assert!(text.starts_with(head), "{text}");
     assert_eq!(lines(&export(&desk, None, "status=BACKLOG").await).len(), 4);
     for guarded in ["\"'=SUM(A1:A9), \"\"quoted\"\"\"", "\"'+1\n", ",'@mine,", ",'-below,"] {
@@ -120,6 +144,8 @@ async fn an_export_is_what_a_list_shows_and_no_spreadsheet_calculates_it() {
         ("limit=1", 11),
         ("assignee_id=me", 1),
         ("search=below", 1),
+        // No conditions, so nobody looks at them.
+        ("mission_type=orchestration&sort=priority&order=desc&cursor=x&offset=5", 11),
     ] {
         assert_eq!(lines(&export(&desk, None, query).await).len(), count, "{query}");
     }
@@ -168,18 +194,113 @@ async fn what_was_imported_is_not_imported_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_are_not_here_are_told_with_what_was_done_instead() {
+async fn what_is_not_here_is_told_with_what_was_done_instead() {
     let server = Server::begin().await;
     let desk = server.desk("eng").await;
-    let file = "{\"title\":\"One\",\"crew\":\"\",\"assignee\":null}\n{\"title\":\"Two\",\"crew\":\"gone\",\
-        \"assignee\":\"mara\",\"comments\":[{\"author\":\"zoe\",\"body\":\"Hm\"}]}\n";
-    let told = import(&desk, None, "ndjson", file).await.expect(201);
-    let warnings = json!([
-        "issue 2: unknown crew \"gone\": the crew of the path has it",
-        "issue 2: unknown assignee \"mara\": nobody is assigned",
-        "issue 2: unknown author of a comment \"zoe\": it is yours"
+    desk.issue("Here").await;
+    let file = [
+        json!({ "title": "One", "crew": "", "assignee": null, "routine_inputs": null }),
+        json!({
+            "title": "Two", "crew": "gone", "assignee": "mara",
+            "comments": [{ "author": "zoe", "body": "Hm" }, { "body": " " }],
+        }),
+        json!({
+            "title": "Three", "parent": "ENG-9", "milestone": "v1", "routine": "r", "routine_inputs": { "x": 1 },
+            "estimate": 2.5, "created_at": "9999-01-01T00:00:00Z", "identifier": "ENG-1",
+            "relations": [
+                { "relation_type": "eats", "target": "x" }, { "relation_type": "blocks", "target": "x" },
+            ],
+        }),
+    ];
+    let file: String = file.iter().map(|line| format!("{line}\n")).collect();
+    let told = import(&desk, None, "ndjson", format!("\u{feff}{file}")).await.expect(201);
+    let mut warnings: Vec<String> = told["warnings"].as_array().unwrap().iter().map(text).collect();
+    warnings.sort();
+    assert_eq!(
+        warnings,
+        [
+            "issue 2: unknown assignee \"mara\": nobody is assigned",
+            "issue 2: unknown author of a comment \"zoe\": it is yours",
+            "issue 2: unknown crew \"gone\": the crew of the path has it",
+            "issue 3: ENG-1 is not free here: it has a new identifier",
+            "issue 3: an estimate of 2.5 points: 3 are kept",
+            "issue 3: created_at \"9999-01-01T00:00:00Z\" is yet to come: it is now",
+            "issue 3: milestone \"v1\" has no project: it is left out",
+            "issue 3: unknown issue \"x\": it is not linked to it",
+            "issue 3: unknown parent \"ENG-9\": it has none",
+            "issue 3: unknown relation_type \"eats\": it is left out",
+            "issue 3: unknown routine \"r\": none is bound",
+        ]
+    );
+    assert_eq!(told["created"], 3);
+    let three = &desk.list("search=Three").await[0];
+    assert_eq!((&three["parent_issue_id"], &three["estimate"]), (&Value::Null, &json!(3)));
+    assert!(text(&three["created_at"]) < "9998".to_owned());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_other_trackers_are_read_as_they_are() {
+    let server = Server::begin().await;
+    let desk = server.desk("eng").await;
+    let jira = "\u{feff}Summary,Issue key,Issue id,Status,Priority,Created,Due date,Labels,Labels,Parent,Parent key,\
+        Custom field (Story Points),Project name,Comment\n\
+        Part,AB-8,10008,To Do,Lowest,14/May/24 9:31 AM,01/Jun/24 12:00 AM,one,two,10007,AB-7,3.0,Shop,\n\
+        Whole,AB-7,10007,Done,Highest,13/May/24 1:00 PM,,,one,,,,Shop,14/May/24 9:40 AM;5b10;'tis done\n";
+    let told = import(&desk, None, "csv", jira).await.expect(201);
+    assert_eq!(told["warnings"], json!(["issue 2: unknown author of a comment \"5b10\": it is yours"]));
+    let (part, whole) = (desk.show("AB-8").await, desk.show("AB-7").await);
+    assert_eq!((&part["parent_issue_id"], &part["external_id"]), (&whole["id"], &json!("AB-8")));
+    assert_eq!(
+        (&part["created_at"], &part["due_date"]),
+        (&json!("2024-05-14T09:31:00Z"), &json!("2024-06-01"))
+    );
+    assert_eq!(
+        (&part["estimate"], &part["priority"], &part["status"]),
+        (&json!(3), &json!("low"), &json!("TODO"))
+    );
+    assert_eq!((part["labels"].as_array().unwrap().len(), &part["project_name"]), (2, &json!("Shop")));
+    let said = &desk.read("AB-7", "comments").await[0];
+    assert_eq!((&said["body"], &said["created_at"]), (&json!("'tis done"), &json!("2024-05-14T09:40:00Z")));
+    let github = json!([
+        {
+            "number": 7, "url": "https://example.org/o/r/issues/7", "title": "Closed", "state": "CLOSED",
+            "stateReason": "NOT_PLANNED", "createdAt": "2024-05-14T09:31:00Z", "labels": [{ "name": "one" }],
+            "assignees": [], "milestone": null, "body": "",
+        },
+        { "number": 8, "title": "Open", "state": "open", "comments": 4, "milestone": { "title": "v1" } },
     ]);
-    assert_eq!((&told["created"], &told["warnings"]), (&json!(2), &warnings));
+    let told = import(&desk, None, "ndjson", github.to_string()).await.expect(201);
+    assert_eq!(told["warnings"], json!(["issue 2: milestone \"v1\" has no project: it is left out"]));
+    let closed = &desk.list("search=Closed").await[0];
+    assert_eq!((&closed["status"], &closed["labels"][0]["name"]), (&json!("CANCELLED"), &json!("one")));
+    let again = import(&desk, None, "ndjson", github.to_string()).await.expect(201);
+    assert_eq!((&again["skipped"], &again["warnings"]), (&json!(2), &json!([])));
+    let linear = "ID,Team,Title,Status,Priority,Estimate,Labels,Created,Parent issue\n\
+        LIN-2,Eng,Below,In Review,No priority,5,\"one, two\",\
+        Tue May 14 2024 11:31:00 GMT+0200 (Central European Summer Time),LIN-1\n";
+    let told = import(&desk, None, "csv", linear).await.expect(201);
+    assert_eq!(told["warnings"], json!(["issue 1: unknown parent \"LIN-1\": it has none"]));
+    let below = desk.show("LIN-2").await;
+    assert_eq!((&below["status"], &below["created_at"]), (&json!("REVIEW"), &json!("2024-05-14T09:31:00Z")));
+}
+
+#[test]
+fn the_document_tells_both_sorts_of_file_and_only_what_an_export_looks_at() {
+    let document: Value = serde_json::from_str(include_str!("../../../schemas/openapi.json")).unwrap();
+    let export = &document["paths"]["/api/v1/issues/export"]["get"];
+    let import = &document["paths"]["/api/v1/crews/{crewId}/issues/import"]["post"];
+    for content in [&export["responses"]["200"]["content"], &import["requestBody"]["content"]] {
+        let types: Vec<&String> = content.as_object().unwrap().keys().collect();
+        assert_eq!(types, ["application/x-ndjson", "text/csv"]);
+    }
+    let asked = export["parameters"].as_array().unwrap().iter().map(|parameter| text(&parameter["name"]));
+    let asked: Vec<String> = asked.collect();
+    for name in ["format", "status", "updated_since"] {
+        assert!(asked.iter().any(|asked| asked == name), "{name} of {asked:?}");
+    }
+    for name in ["limit", "offset", "cursor", "sort", "order", "mission_type"] {
+        assert!(!asked.iter().any(|asked| asked == name), "{name} of {asked:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,8 +320,11 @@ async fn a_file_is_taken_whole_or_refused_with_the_place_that_is_wrong() {
             "issue 2: due_date must be YYYY-MM-DD or an RFC 3339 timestamp",
         ),
         ("{\"title\":\"a\",\"labels\":[\" \"]}", "issue 2: name is required"),
-        ("{\"title\":\"a\",\"routine\":\"r\"}", "issue 2: unknown routine \"r\""),
-        ("{\"title\":\"a\",\"parent\":\"x\"}", "issue 2: parent_issue_id does not exist in this workspace"),
+        (
+            "{\"title\":\"a\",\"created_at\":\"5/14/24\"}",
+            "issue 2: created_at \"5/14/24\" is no time that is known here",
+        ),
+        ("{\"title\":\"a\",\"estimate\":\"x\"}", "issue 2: estimate must be a number"),
         (
             "{\"title\":\"a\",\"parent\":\"E\",\"external_id\":\"E\"}",
             "issue 2: parent_issue_id would create a cycle",
@@ -216,6 +340,9 @@ async fn a_file_is_taken_whole_or_refused_with_the_place_that_is_wrong() {
     let csv = import(&desk, None, "csv", "title,estimate\nGood,1\nBad,many\n").await;
     assert!(text(&csv.body["error"]).starts_with("issue 2: "), "{csv:?}");
     assert_eq!(import(&desk, None, "csv", b"title\n\xff\xfe\n".to_vec()).await.status, 400);
+    import(&desk, None, "csv", "Name;Text\na;b\n")
+        .await
+        .refused(400, "the file has no column title; its columns, by commas, are: Name;Text");
     for (format, empty) in [("ndjson", ""), ("ndjson", "\n \n"), ("csv", ""), ("csv", "title\n\n")] {
         import(&desk, None, format, empty).await.refused(400, "the file has no issues");
     }
@@ -227,6 +354,11 @@ async fn a_file_is_taken_whole_or_refused_with_the_place_that_is_wrong() {
     unknown.refused(404, "Crew not found");
     assert_eq!(desk.list("").await, Vec::<Value>::new(), "nothing of any of them");
     let whole = import(&desk, None, "ndjson", good.repeat(1000)).await.expect(201);
-    assert_eq!(whole["created"], 1000);
+    assert_eq!((&whole["created"], &whole["warnings"]), (&json!(1000), &json!([])));
     assert_eq!(desk.list("limit=1").await[0]["identifier"], "ENG-1000");
+    // More than one piece, and nothing is lost between two.
+    let out = lines(&export(&desk, None, "").await);
+    assert_eq!(out.len(), 1000);
+    let csv = export(&desk, None, "format=csv").await;
+    assert_eq!(csv.body.as_str().unwrap().lines().count(), 1001);
 }

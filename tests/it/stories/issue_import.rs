@@ -1,12 +1,15 @@
 //! Issues from a file, and their places on boards (`issues.md` 22).
 
+use serde_json::{Value, json};
 use taffrail_domain::issue::{
-    ImportedComment, ImportedIssue, IssueCommand, IssueDraft, IssuePatch, IssueStatus, Party, Place,
+    ImportedComment, ImportedIssue, ImportedRelation, IssueCommand, IssueDraft, IssueEvent, IssuePatch,
+    IssueStatus, Named, Party, Place, RelationType,
 };
-use taffrail_domain::{Entry, MissionId, Rejection, Time};
+use taffrail_domain::roster::Role;
+use taffrail_domain::{Actor, Entry, Event, MissionId, Rejection, Time};
 
 use super::desk::{change, detail, line, named, refused, titled, to};
-use super::kit::{OTHER_CREW, WORKER, crew};
+use super::kit::{OTHER_CREW, WORKER, crew, member};
 use super::play::Play;
 
 fn row(title: &str) -> ImportedIssue {
@@ -128,8 +131,19 @@ fn identifiers_are_kept_where_they_are_free_in_whatever_order_the_file_has_them(
         ("ENG-1000000000", "PLA-19"),
     ]);
     assert_eq!(identifiers(&play), expected);
+    // What names none comes first, and takes no number that another one of the file had.
+    import(&mut play, vec![row("fresh"), with("PLA-20"), row("also"), with("PLA-25")]).expect("granted");
+    let numbers: Vec<u64> =
+        ["fresh", "PLA-20", "also", "PLA-25"].map(|title| called(&play, title).number).into();
+    assert_eq!(numbers, [26, 20, 27, 25]);
+    // An issue that is skipped wishes for nothing.
+    let known = || ImportedIssue { external_id: Some("known".into()), ..with("PLA-30") };
+    import(&mut play, vec![known()]).expect("granted");
+    let again = ImportedIssue { external_id: Some("known".into()), ..with("PLA-40") };
+    import(&mut play, vec![again, row("next")]).expect("granted");
+    assert_eq!(called(&play, "next").number, 31);
     import(&mut play, vec![with("PLA-7")]).expect("granted");
-    assert_eq!(called(&play, "PLA-7").number, 20, "a number below the highest may have been somebody's");
+    assert_eq!(called(&play, "PLA-7").number, 32, "a number below the highest may have been somebody's");
     play.holds_together();
 }
 
@@ -146,16 +160,171 @@ fn parents_of_the_file_are_made_before_their_parts() {
     let parent = |title: &str| called(&play, title).facts.parent_issue_id.clone();
     assert_eq!(parent("leaf"), Some(called(&play, "middle").id.clone()));
     assert_eq!(parent("middle"), Some(called(&play, "top").id.clone()));
-    import(&mut play, vec![below("late", "leaf"), below("later", "eng-5")]).expect("of before");
+    import(&mut play, vec![below("late", "leaf"), below("later", "ENG-5")]).expect("of before");
     let parent = |title: &str| called(&play, title).facts.parent_issue_id.clone();
     assert_eq!(parent("late"), Some(called(&play, "leaf").id.clone()));
-    assert_eq!(parent("later"), Some(called(&play, "top").id.clone()));
+    assert_eq!(parent("later"), None, "elsewhere ENG-5 may be any issue");
     let outcome = import(&mut play, vec![below("x", "y"), below("y", "x")]);
     assert_eq!(refused(outcome).0, "issue.parent_cycle");
-    let outcome = import(&mut play, vec![row("fine"), below("x", "nowhere")]);
-    assert_eq!(detail(outcome), "issue 2: parent_issue_id does not exist in this workspace");
+    let outcome = import(&mut play, vec![row("fine"), row(" ")]);
+    assert_eq!(detail(outcome), "issue 2: title is required");
     assert_eq!(play.world.state.issues.all.len(), 5, "all of a file or nothing");
     play.holds_together();
+}
+
+#[test]
+fn nobody_becomes_a_parent_by_chance() {
+    let mut play = Play::desk();
+    play.issue("Here");
+    let id = called(&play, "Here").id.to_string();
+    let below = |title: &str, parent: &str| ImportedIssue { parent: Some(parent.into()), ..row(title) };
+    let twin = |title: &str| ImportedIssue { identifier: Some("ENG-1".into()), ..row(title) };
+    let named = ImportedIssue {
+        identifier: Some("ENG-7".into()),
+        external_id: Some("ENG-9".into()),
+        ..row("by identifier")
+    };
+    let other = ImportedIssue { external_id: Some("ENG-7".into()), ..row("by external id") };
+    let file = vec![
+        below("of an identifier here", "PLA-1"),
+        below("of an id here", &id),
+        below("of a number", "1"),
+        twin("one"),
+        twin("two"),
+        below("of two", "ENG-1"),
+        other,
+        named,
+        below("of one", "ENG-7"),
+    ];
+    import(&mut play, file).expect("granted");
+    let parent = |title: &str| called(&play, title).facts.parent_issue_id.clone();
+    for title in ["of an identifier here", "of an id here", "of a number", "of two"] {
+        assert_eq!(parent(title), None, "{title}");
+    }
+    assert_eq!(parent("of one"), Some(called(&play, "by identifier").id.clone()));
+    play.holds_together();
+}
+
+#[test]
+fn an_imported_comment_is_the_importers_word_whoever_is_said_to_have_said_it() {
+    let mut play = Play::desk();
+    let claimed = |author: Party, body: &str| ImportedComment {
+        author: Some(author),
+        body: body.into(),
+        created_at: None,
+    };
+    let owner = Party::user(&"owner".into());
+    let worker = Party::agent(&WORKER.into());
+    let comments = vec![claimed(owner.clone(), "I approve"), claimed(worker, "Done")];
+    let made = import(&mut play, vec![ImportedIssue { comments, ..row("One") }]).expect("granted");
+    let said: Vec<&Entry> = made
+        .iter()
+        .filter(|entry| matches!(entry.event, Some(Event::Issue(IssueEvent::Commented(_)))))
+        .collect();
+    for entry in &said {
+        let face = entry.face.as_ref().expect("the public hears it");
+        assert_eq!(face.actor_id.as_deref(), Some("manager"));
+        let payload: Value = serde_json::from_str(face.payload.get()).expect("JSON");
+        assert_eq!(payload["imported"], true);
+    }
+    let payload: Value =
+        serde_json::from_str(said[0].face.as_ref().expect("a face").payload.get()).expect("JSON");
+    assert_eq!(payload["author"], json!({ "type": "user", "id": "owner" }));
+    let issue = called(&play, "One").id.clone();
+    let comments: Vec<_> = play.world.state.issues.comments_on(&issue).cloned().collect();
+    assert_eq!((&comments[0].author, comments[0].importer.clone()), (&owner, Some("manager".into())));
+    // Who manages nothing takes back what they brought, and nobody else's.
+    let take = |play: &mut Play, comment: &taffrail_domain::CommentId| {
+        let named = Named { crew: None, name: issue.as_str().into() };
+        play.wish(
+            &member(Role::Manager),
+            IssueCommand::DeleteComment { issue: named, comment: comment.clone() },
+        )
+    };
+    comments.iter().for_each(|comment| drop(take(&mut play, &comment.id).expect("their own word")));
+    assert!(play.said(&issue).is_empty());
+    let draft = taffrail_domain::issue::CommentDraft { body: Some("Mine".into()) };
+    let said = play
+        .wish(&Actor::User("owner".into()), IssueCommand::Comment { issue: named(&issue), draft })
+        .expect("granted");
+    let Some(Event::Issue(IssueEvent::Commented(commented))) = &said[0].event else { panic!("{said:?}") };
+    assert_eq!(refused(take(&mut play, &commented.comment_id)).0, "comment.not_author");
+    play.holds_together();
+}
+
+#[test]
+fn links_of_a_file_are_made_once_between_whom_they_name() {
+    let mut play = Play::desk();
+    let linked = |title: &str, links: &[(RelationType, &str)]| ImportedIssue {
+        external_id: Some(title.into()),
+        relations: links
+            .iter()
+            .map(|(how, target)| ImportedRelation { how: *how, target: (*target).into() })
+            .collect(),
+        ..row(title)
+    };
+    let file = || {
+        vec![
+            linked(
+                "a",
+                &[(RelationType::Blocks, "b"), (RelationType::Blocks, "a"), (RelationType::Blocks, "x")],
+            ),
+            linked("b", &[(RelationType::RelatesTo, "a"), (RelationType::RelatesTo, "a")]),
+        ]
+    };
+    import(&mut play, file()).expect("granted");
+    let links = |play: &Play| {
+        let found = play.world.state.issues.relations.values();
+        let title = |id| play.found(id).title.to_string();
+        let mut all: Vec<_> = found
+            .map(|link| (title(&link.source), link.relation_type.as_str(), title(&link.target)))
+            .collect();
+        all.sort();
+        all
+    };
+    let expected = [("a".into(), "blocks", "b".into()), ("b".into(), "relates_to", "a".into())];
+    assert_eq!(links(&play), expected);
+    // What was taken apart since stays so; what is new is linked to what was there.
+    let ids: Vec<_> = play.world.state.issues.relations.keys().cloned().collect();
+    ids.into_iter()
+        .for_each(|relation| drop(play.ask(IssueCommand::Unrelate { relation }).expect("granted")));
+    let mut more = file();
+    more.push(linked("c", &[(RelationType::DuplicateOf, "a")]));
+    import(&mut play, more).expect("granted");
+    assert_eq!(links(&play), [("c".into(), "duplicate_of", "a".into())]);
+    assert_eq!(play.lines(&called(&play, "c").id).len(), 1, "no line of its own");
+    play.holds_together();
+}
+
+#[test]
+fn what_is_said_to_come_later_came_now() {
+    let mut play = Play::desk();
+    let later = Some(Time(u64::MAX));
+    let comments = vec![ImportedComment { author: None, body: "soon".into(), created_at: later }];
+    let issue = ImportedIssue {
+        status: IssueStatus::Done,
+        created_at: later,
+        started_at: later,
+        completed_at: later,
+        comments,
+        ..row("Later")
+    };
+    import(&mut play, vec![issue]).expect("granted");
+    let (now, issue) = (play.now, called(&play, "Later").clone());
+    assert_eq!((issue.created_at, issue.started_at, issue.completed_at), (now, Some(now), Some(now)));
+    let said = play.world.state.issues.comments_on(&issue.id).next().expect("it is said").created_at;
+    assert_eq!(said, now);
+}
+
+#[test]
+fn two_names_that_make_one_slug_are_of_one_project() {
+    let mut play = Play::desk();
+    let of = |name: &str| ImportedIssue { project: Some(name.into()), ..row(name) };
+    let names = ["Mobile App", "mobile-app", "Mobile-App!", " Mobile App "];
+    import(&mut play, names.iter().map(|name| of(name)).collect()).expect("granted");
+    let projects: std::collections::BTreeSet<_> =
+        names.iter().map(|name| called(&play, name.trim()).facts.project_id.clone()).collect();
+    assert_eq!((projects.len(), projects.contains(&None)), (1, false));
 }
 
 #[test]
