@@ -383,7 +383,7 @@ impl Notices<'_> {
             TrackerEvent::TriageRuleCreated(_) => self.workspace("triage_rule.created", id),
             TrackerEvent::TriageRuleUpdated(_) => self.workspace("triage_rule.updated", id),
             TrackerEvent::TriageRuleDeleted(_) => self.workspace("triage_rule.deleted", id),
-            TrackerEvent::TriageProcessed(done) if done.matched > 0 => {
+            TrackerEvent::TriageProcessed(done) => {
                 let (processed, matched) = (done.processed.to_string(), done.matched.to_string());
                 self.workspace("triage.processed", json!({ "processed": processed, "matched": matched }));
             }
@@ -393,8 +393,7 @@ impl Notices<'_> {
                 self.workspace("recurring_issue.updated", id);
             }
             TrackerEvent::RecurringDeleted(_) => self.workspace("recurring_issue.deleted", id),
-            TrackerEvent::TriageProcessed(_)
-            | TrackerEvent::SavedViewCreated(_)
+            TrackerEvent::SavedViewCreated(_)
             | TrackerEvent::SavedViewUpdated(_)
             | TrackerEvent::SavedViewDeleted(_) => {}
         }

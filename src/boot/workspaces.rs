@@ -71,11 +71,12 @@ impl Taffrail {
         open.filter(|(_, writer)| writer.world().state.roster.role(user).is_some()).collect()
     }
 
-    /// The workspace one of whose runs waits for whoever has this token.
+    /// The workspace one of whose runs waits at this waitpoint.
     #[must_use]
-    pub fn workspace_of_waitpoint(&self, token: &str) -> Option<Writer<WorkspaceWorld>> {
-        let has =
-            |writer: &Writer<WorkspaceWorld>| writer.world().state.routines.waitpoints.contains_key(token);
+    pub fn workspace_of_waitpoint(&self, waitpoint: &str) -> Option<Writer<WorkspaceWorld>> {
+        let has = |writer: &Writer<WorkspaceWorld>| {
+            writer.world().state.routines.waitpoints.contains_key(waitpoint)
+        };
         self.open_writers().into_iter().find(has)
     }
 

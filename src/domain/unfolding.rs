@@ -12,6 +12,12 @@ pub(crate) struct Unfolding<'a> {
     drafts: Vec<Draft>,
 }
 
+/// Where a decision stood.
+pub(crate) struct Mark {
+    state: Workspace,
+    len: usize,
+}
+
 impl<'a> Unfolding<'a> {
     pub(crate) fn of(state: &Workspace, context: &'a Context<'a>) -> Self {
         Self { state: state.clone(), context, trace: None, drafts: vec![] }
@@ -31,6 +37,22 @@ impl<'a> Unfolding<'a> {
 
     pub(crate) fn extend(&mut self, drafts: impl IntoIterator<Item = Draft>) {
         drafts.into_iter().for_each(|draft| self.add(draft));
+    }
+
+    /// Where it stands: to go back to, if what follows is too much.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { state: self.state.clone(), len: self.drafts.len() }
+    }
+
+    /// Forgets what was decided since.
+    pub(crate) fn go_back(&mut self, mark: Mark) {
+        self.state = mark.state;
+        self.drafts.truncate(mark.len);
+    }
+
+    /// What was decided behind the first ones.
+    pub(crate) fn since(&self, len: usize) -> &[Draft] {
+        self.drafts.get(len..).unwrap_or_default()
     }
 
     /// How many facts there are so far.

@@ -1,6 +1,6 @@
 //! The loop that asks what is due and wishes it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use imbl::ordmap::DiffItem;
 use sha2::{Digest, Sha256};
 use taffrail_domain::issue::Issue;
 use taffrail_domain::mission::{Mission, Status};
-use taffrail_domain::routine::{Fetched, RoutineCommand};
+use taffrail_domain::routine::{Fetch, Fetched, RoutineCommand};
 use taffrail_domain::undertaking::Undertaking;
 use taffrail_domain::work::{Due, WorkCommand};
 use taffrail_domain::{Actor, AgentId, Command, MissionId, Offset, RoutineRunId, Time};
 use taffrail_journal::Request;
 use taffrail_projections::WorkspaceWorld;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::fetch::Reach;
@@ -42,12 +42,16 @@ pub(super) struct Drive {
     /// Missions whose commands did not fit, or have a time of their own.
     later: BTreeMap<MissionId, Time>,
     sweep_at: Instant,
-    under_way: JoinSet<(Name, Outcome)>,
+    under_way: JoinSet<Outcome>,
+    /// Their names, and by their tasks.
     names: HashSet<Name>,
+    named: HashMap<Id, Name>,
     /// When to ask again which routines are due.
     routines_at: Option<Instant>,
     /// Servers that are being asked for steps of routines. Whoever asks reports by itself.
-    fetches: JoinSet<Wait>,
+    fetches: JoinSet<Told>,
+    asking: HashMap<Id, Wait>,
+    /// Waits whose servers are being asked, or were: nobody is asked twice.
     fetched: HashSet<Wait>,
     reach: Reach,
 }
@@ -75,8 +79,10 @@ impl Drive {
             sweep_at: Instant::now(),
             under_way: JoinSet::new(),
             names: HashSet::new(),
+            named: HashMap::new(),
             routines_at: Some(Instant::now()),
             fetches: JoinSet::new(),
+            asking: HashMap::new(),
             fetched: HashSet::new(),
             reach,
         }
@@ -89,8 +95,12 @@ impl Drive {
             let wake = self.wake_at();
             tokio::select! {
                 _ = &mut stop => break,
-                Some(ended) = self.under_way.join_next(), if !self.under_way.is_empty() => self.note(ended),
-                Some(ended) = self.fetches.join_next(), if !self.fetches.is_empty() => self.note_fetch(ended),
+                Some(ended) = self.under_way.join_next_with_id(), if !self.under_way.is_empty() => {
+                    self.note(ended);
+                }
+                Some(ended) = self.fetches.join_next_with_id(), if !self.fetches.is_empty() => {
+                    self.note_fetch(ended);
+                }
                 changed = published.changed() => {
                     if changed.is_err() {
                         break; // The writer is gone.
@@ -184,8 +194,8 @@ impl Drive {
         let writer = self.writer.clone();
         let request = Some(Request { id: name, fingerprint: [0; 8] });
         let wish = Wish { command: command.into(), actor: Actor::Orchestrator, request };
-        self.under_way.spawn(async move {
-            let outcome = match writer.execute(wish).await {
+        let task = self.under_way.spawn(async move {
+            match writer.execute(wish).await {
                 Ok(_) => Outcome::Done,
                 Err(ExecuteError::Rejected(refused)) => {
                     // The world moved on while it waited: what is due then is asked then.
@@ -196,20 +206,25 @@ impl Drive {
                     tracing::warn!(%error, "a command of the engine is given again");
                     Outcome::TryAgain
                 }
-            };
-            (name, outcome)
+            }
         });
+        self.named.insert(task.id(), name);
     }
 
-    fn note(&mut self, ended: Result<(Name, Outcome), tokio::task::JoinError>) {
-        match ended {
-            Ok((name, outcome)) => {
-                self.names.remove(&name);
-                if let Outcome::TryAgain = outcome {
-                    self.sweep_at = self.sweep_at.min(Instant::now() + AGAIN);
-                }
+    /// A command is done, or its task broke: either way it is under way no more, and may be wished again.
+    fn note(&mut self, ended: Result<(Id, Outcome), JoinError>) {
+        let (task, outcome) = match ended {
+            Ok((task, outcome)) => (task, outcome),
+            Err(error) => {
+                tracing::error!(%error, "a command of the engine panicked");
+                (error.id(), Outcome::TryAgain)
             }
-            Err(error) => tracing::error!(%error, "a command of the engine panicked"),
+        };
+        if let Some(name) = self.named.remove(&task) {
+            self.names.remove(&name);
+        }
+        if let Outcome::TryAgain = outcome {
+            self.sweep_at = self.sweep_at.min(Instant::now() + AGAIN);
         }
     }
 
@@ -234,6 +249,9 @@ impl Drive {
         for (what, command) in world.state.routines_due((self.clock)()).into_iter().take(room) {
             self.wish(digest(&format!("engine:{what}")), command);
         }
+        let routines = &world.state.routines;
+        let fence = |id: &RoutineRunId| routines.runs.get(id)?.waiting.as_ref().map(|waiting| waiting.fence);
+        self.fetched.retain(|(id, at)| routines.fetching.contains(id) && fence(id) == Some(*at));
         for id in &world.state.routines.fetching {
             let waiting = world.state.routines.runs.get(id).and_then(|run| run.waiting.as_ref());
             let Some(wait) = waiting.map(|waiting| (id.clone(), waiting.fence)) else { continue };
@@ -246,11 +264,11 @@ impl Drive {
             let Some(fetch) = world.state.fetch_of(id) else { continue };
             self.fetched.insert(wait.clone());
             let (reach, writer) = (self.reach, self.writer.clone());
-            self.fetches.spawn(async move {
+            let task = self.fetches.spawn(async move {
                 let outcome = reach.perform(&fetch).await;
-                report(&writer, fetch.run, fetch.step, fetch.fence, outcome).await;
-                wait
+                report(&writer, &fetch, outcome).await
             });
+            self.asking.insert(task.id(), wait);
         }
         // What was wished now is done soon, or is to be wished again.
         let next = world.state.routines_due_at().map(|at| {
@@ -260,14 +278,24 @@ impl Drive {
         self.routines_at = next;
     }
 
-    /// There is room to ask for the next one, and one that could not be reported is asked again.
-    fn note_fetch(&mut self, ended: Result<Wait, tokio::task::JoinError>) {
-        match ended {
-            Ok(wait) => drop(self.fetched.remove(&wait)),
+    /// There is room to ask for the next one. Whoever was asked before a task broke is not asked again: the
+    /// run is told that nobody knows what became of it.
+    fn note_fetch(&mut self, ended: Result<(Id, Told), JoinError>) {
+        let (task, broke) = match ended {
+            Ok((task, Told)) => (task, false),
             Err(error) => {
                 tracing::error!(%error, "asking another server panicked");
-                self.fetched.clear();
+                (error.id(), true)
             }
+        };
+        let wait = self.asking.remove(&task).filter(|_| broke);
+        if let Some((run, fence)) = wait
+            && let Some(fetch) = self.writer.world().state.fetch_of(&run).filter(|fetch| fetch.fence == fence)
+        {
+            let writer = self.writer.clone();
+            let outcome = Fetched::Failed("asking the server broke off".to_owned());
+            // Should that break as well, nothing is left to do but to ask again at the next start.
+            self.fetches.spawn(async move { report(&writer, &fetch, outcome).await });
         }
         let soon = Instant::now() + SOON;
         self.routines_at = Some(self.routines_at.map_or(soon, |at| at.min(soon)));
@@ -325,20 +353,36 @@ impl Drive {
     }
 }
 
-/// Tells what another server said. What cannot be told is asked again.
-async fn report(
-    writer: &Writer<WorkspaceWorld>,
-    run: RoutineRunId,
-    step: taffrail_domain::Text,
-    fence: Offset,
-    outcome: Fetched,
-) {
+/// What another server said was told, as far as it can be.
+struct Told;
+
+/// Tells what another server said, until it is heard: nobody is asked twice because a writer was busy. Where
+/// the answer leads to what cannot be written down, the step has failed.
+async fn report(writer: &Writer<WorkspaceWorld>, fetch: &Fetch, mut outcome: Fetched) -> Told {
+    let (run, fence) = (&fetch.run, fetch.fence);
     let name = digest(&format!("engine:routine_http:{run}:{fence}"));
-    let command = RoutineCommand::StepDone { run, step, fence, outcome }.into();
-    let request = Some(Request { id: name, fingerprint: [0; 8] });
-    let wish = Wish { command, actor: Actor::Orchestrator, request };
-    if let Err(error) = writer.execute(wish).await {
-        tracing::warn!(%error, "what another server said could not be noted; it is asked again");
+    loop {
+        let (run, step) = (run.clone(), fetch.step.clone());
+        let command = RoutineCommand::StepDone { run, step, fence, outcome: outcome.clone() }.into();
+        let request = Some(Request { id: name, fingerprint: [0; 8] });
+        let wish = Wish { command, actor: Actor::Orchestrator, request };
+        match writer.execute(wish).await {
+            Ok(_) | Err(ExecuteError::Rejected(_) | ExecuteError::KeyReused | ExecuteError::Unavailable) => {
+                return Told;
+            }
+            Err(error @ (ExecuteError::TooLarge | ExecuteError::Panicked)) => {
+                tracing::error!(%error, "what another server said could not be noted");
+                if matches!(outcome, Fetched::Failed(_)) {
+                    return Told;
+                }
+                let why = "what the answer leads to could not be written down";
+                outcome = Fetched::Failed(why.to_owned());
+            }
+            Err(error @ (ExecuteError::Busy | ExecuteError::Full)) => {
+                tracing::warn!(%error, "what another server said is told again");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
     }
 }
 

@@ -45,21 +45,23 @@ impl Reach {
             return Err("only http is spoken here: let a proxy of yours speak TLS".to_owned());
         }
         let host = url.host_str().ok_or("url names no host")?.to_owned();
-        if !fetch.egress_targets.is_empty() && !fetch.egress_targets.iter().any(|target| is_for(target, &url))
-        {
+        if !may_ask(&fetch.egress_targets, &url) {
             return Err(format!("{host} is none of the routine's egress_targets"));
         }
         let addresses = self.resolve(&url, &host).await?;
+        let (targets, same_host) = (fetch.egress_targets.clone(), host.clone());
         let client = Client::builder()
             .resolve_to_addrs(&host, &addresses)
-            .redirect(Policy::custom(|attempt| {
-                let (first, next) = (attempt.previous().first().cloned(), attempt.url().clone());
-                let is_same = first.is_some_and(|first| first.host_str() == next.host_str());
-                match is_same && attempt.previous().len() <= REDIRECTS_MAX {
-                    true => attempt.follow(),
-                    // Its answer is the one that points elsewhere.
-                    false => attempt.stop(),
-                }
+            .redirect(Policy::custom(move |attempt| {
+                // Each hop is looked at as the first one was: another host was not looked up, another port
+                // may be none of the targets.
+                let next = attempt.url();
+                let may_follow = next.scheme() == "http"
+                    && next.host_str() == Some(&same_host)
+                    && may_ask(&targets, next)
+                    && attempt.previous().len() <= REDIRECTS_MAX;
+                // The answer is the one that points elsewhere.
+                if may_follow { attempt.follow() } else { attempt.stop() }
             }))
             // A proxy would look names up by itself.
             .no_proxy()
@@ -91,6 +93,11 @@ impl Reach {
         }
         Ok(found)
     }
+}
+
+/// Whether a routine with these targets may ask there; one without may ask anywhere.
+fn may_ask(targets: &[String], url: &Url) -> bool {
+    targets.is_empty() || targets.iter().any(|target| is_for(target, url))
 }
 
 /// `example.com`, `example.com:8080`, or `*.example.com` for everything below it.
@@ -217,6 +224,51 @@ mod tests {
         ] {
             assert!(!is_public(private.parse().expect(private)), "{private}");
         }
+    }
+
+    /// A server that gives one answer, over and over.
+    async fn answering(answer: String) -> SocketAddr {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 1024];
+                let _ = stream.read(&mut asked).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        address
+    }
+
+    #[tokio::test]
+    async fn a_hop_leads_only_where_the_routine_may_ask_anyway() {
+        let end = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok".to_owned();
+        let last = answering(end).await;
+        let hop = |to: String| {
+            format!("HTTP/1.1 307 Hop\r\nlocation: {to}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        };
+        let first = answering(hop(format!("http://{last}/"))).await;
+        let elsewhere = answering(hop(format!("http://localhost:{}/", last.port()))).await;
+        let ask = async |from: SocketAddr, targets: &[String]| {
+            let fetch = Fetch {
+                run: "run_1".into(),
+                step: "a".into(),
+                fence: taffrail_domain::Offset(1),
+                method: "GET".to_owned(),
+                url: format!("http://{from}/"),
+                headers: std::collections::BTreeMap::new(),
+                body: None,
+                egress_targets: targets.to_vec(),
+            };
+            Reach { allows_private: true }.perform(&fetch).await
+        };
+        let answer = |status, body: &str| Fetched::Answer { status, body: body.to_owned() };
+        let (host, own) = ("127.0.0.1".to_owned(), first.to_string());
+        assert_eq!(ask(first, &[]).await, answer(200, "ok"));
+        assert_eq!(ask(first, &[host]).await, answer(200, "ok"));
+        assert_eq!(ask(first, &[own]).await, answer(307, ""), "another port is none of the targets");
+        assert_eq!(ask(elsewhere, &[]).await, answer(307, ""), "another host was not looked up");
     }
 
     #[test]

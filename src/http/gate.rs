@@ -110,8 +110,9 @@ gates! {
     RunIssueRoutine = Read, Write Crews, Refused;
     /// Work, claimed and reported.
     Work = Create, Write Work, OnlyOne;
-    /// Saved views, deleted: whoever owns one may, whatever their role.
-    DropViews = Read, Write Issues, Refused;
+    /// Saved views, deleted: whoever owns one may, whatever their role, and no scope for changes is asked
+    /// for (`issues.md` 1).
+    DropViews = Read, Read Issues, Refused;
     /// The journal, verified.
     VerifyJournal = Manage, Read Journal, OnlyOne;
 }

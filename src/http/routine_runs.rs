@@ -56,7 +56,7 @@ pub(super) struct RunAnswerView {
     deduped: bool,
     /// For those who may decide.
     #[serde(skip_serializing_if = "Option::is_none")]
-    waitpoint_token: Option<Text>,
+    waitpoint_token: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     current_step: Option<Text>,
 }
@@ -83,7 +83,7 @@ fn duration_ms(run: &RoutineRun, now: Time) -> u64 {
 fn waitpoint_of<'a>(run: &'a RoutineRun, state: &'a Workspace) -> Option<&'a Text> {
     match &run.waiting.as_ref()?.on {
         WaitOn::Run(called) => waitpoint_of(state.routines.runs.get(called)?, state),
-        WaitOn::Approval { token, .. } => Some(token),
+        WaitOn::Approval { waitpoint, .. } => Some(waitpoint),
         WaitOn::Time { .. } | WaitOn::Http => None,
     }
 }
@@ -107,7 +107,9 @@ fn answer<G: Gate>(
         failed_at_step: run.failed_at_step.clone(),
         error_message: run.error_message.clone(),
         deduped: done.replayed,
-        waitpoint_token: waitpoint_of(run, state).filter(|_| may_decide).cloned(),
+        waitpoint_token: waitpoint_of(run, state)
+            .filter(|_| may_decide)
+            .map(|waitpoint| member.app.vault().waitpoint_token(waitpoint)),
         current_step: run.waiting.as_ref().map(|waiting| waiting.step_id.clone()),
     };
     Done::new(done, &view)
@@ -183,15 +185,18 @@ pub(super) struct DryRunView {
     risk_reasons: Vec<&'static str>,
 }
 
-/// `POST /api/v1/workspaces/{workspaceId}/pipelines/{pipelineSlug}/dry_run`: nothing is done, nothing is written.
+/// `POST /api/v1/workspaces/{workspaceId}/pipelines/{pipelineSlug}/dry_run`: nothing is done, but the journal
+/// tells that somebody looked.
 pub(super) async fn dry_run_routine(
     member: Member<WriteRoutines>,
     Path((_, slug)): Path<(WorkspaceId, Text)>,
     sent: Sent<Optional<DryRunDraft>>,
-) -> Result<Told<DryRunView>, Problem> {
+) -> Result<Done<DryRunView>, Problem> {
     let inputs = sent.json()?.inputs.unwrap_or_default();
-    let planned = member.world().state.plan_of(&slug, &inputs)?;
-    Ok(Told::new(&DryRunView {
+    let command = RoutineCommand::DryRun { slug: slug.clone(), inputs: inputs.clone() };
+    let done = member.execute(command, &sent).await?;
+    let planned = done.world.state.plan_of(&slug, &inputs)?;
+    let view = DryRunView {
         status: "DRY_RUN_OK",
         duration_ms: 0,
         cost_usd: 0.0,
@@ -199,7 +204,8 @@ pub(super) async fn dry_run_routine(
         inputs: planned.inputs,
         calls: planned.calls,
         risk_reasons: planned.risks,
-    }))
+    };
+    Ok(Done::new(&done, &view))
 }
 
 /// `POST /api/v1/workspaces/{workspaceId}/pipelines/runs/{pipelineRunId}/cancel`

@@ -16,6 +16,7 @@ use super::caller::Member;
 use super::gate::{ReadRoutines, WriteRoutines};
 use super::problem::Problem;
 use super::time::Seconds;
+use crate::vault::Vault;
 use crate::writer::Wish;
 
 /// Most rows of a list.
@@ -27,7 +28,7 @@ const ROWS_MAX: usize = 200;
 pub(super) struct WaitpointView {
     /// Whoever has it may decide: shown to those who may anyway.
     #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<Text>,
+    token: Option<String>,
     pipeline_run_id: RoutineRunId,
     step_id: Text,
     /// `approval`
@@ -75,18 +76,20 @@ pub(super) async fn list_waitpoints(member: Member<ReadRoutines>) -> Told<Vec<Wa
     let world = member.world();
     let role = world.state.roster.role(member.user());
     let may_decide = role.is_some_and(|role| role.allows(Permission::Create));
-    Told::new(&rows(&world, may_decide, member.now()))
+    let vault = Some(member.app.vault()).filter(|_| may_decide);
+    Told::new(&rows(&world, vault, member.now()))
 }
 
-fn rows(world: &WorkspaceWorld, may_decide: bool, now: Time) -> Vec<WaitpointView> {
+/// With tokens, if there is a vault to make them.
+fn rows(world: &WorkspaceWorld, vault: Option<&Vault>, now: Time) -> Vec<WaitpointView> {
     let routines = &world.state.routines;
     let newest = routines.waitpoints_by_birth.values().rev().filter_map(|id| routines.runs.get(id));
     let open = newest.filter_map(|run| {
         let waiting = run.waiting.as_ref()?;
-        let WaitOn::Approval { token, prompt, timeout_at } = &waiting.on else { return None };
+        let WaitOn::Approval { waitpoint, prompt, timeout_at } = &waiting.on else { return None };
         let routine = routines.live(run.facts.routine_id.as_str());
+        let token = vault.map(|vault| vault.waitpoint_token(waitpoint));
         (now < *timeout_at).then(|| WaitpointView {
-            token: may_decide.then(|| token.clone()),
             pipeline_run_id: run.id.clone(),
             step_id: waiting.step_id.clone(),
             kind: "approval",
@@ -94,7 +97,8 @@ fn rows(world: &WorkspaceWorld, may_decide: bool, now: Time) -> Vec<WaitpointVie
             invoking_crew_id: routine.and_then(|routine| routine.facts.author_crew_id.clone()),
             timeout_at: Seconds(*timeout_at),
             created_at: Seconds(waiting.since),
-            callback_url: may_decide.then(|| format!("/api/v1/waitpoint-tokens/{token}")),
+            callback_url: token.as_ref().map(|token| format!("/api/v1/waitpoint-tokens/{token}")),
+            token,
         })
     });
     open.take(ROWS_MAX).collect()
@@ -109,7 +113,8 @@ pub(super) async fn decide_waitpoint(
     let draft = sent.json()?;
     let approved = draft.approved.unwrap_or(false);
     let comment = draft.comment.map(Into::into);
-    let command = RoutineCommand::DecideWaitpoint { token, approved, comment, payload: None };
+    let waitpoint = member.app.vault().waitpoint_of(&token).ok_or_else(not_pending)?.into();
+    let command = RoutineCommand::DecideWaitpoint { waitpoint, approved, comment, payload: None };
     let done = member.execute(command, &sent).await?;
     Ok(Done::new(&done, &DecidedView { ok: true, approved }))
 }
@@ -122,9 +127,11 @@ pub(super) async fn decide_by_token(
 ) -> Result<Done<DecidedView>, Problem> {
     let draft = sent.json()?;
     let approved = draft.approved.unwrap_or(true);
-    let writer = app.workspace_of_waitpoint(&token).ok_or_else(not_pending)?;
-    let request = sent.request(&format!("waitpoint:{token}"));
-    let command = RoutineCommand::DecideWaitpoint { token, approved, comment: None, payload: draft.payload };
+    let waitpoint = app.vault().waitpoint_of(&token).ok_or_else(not_pending)?;
+    let writer = app.workspace_of_waitpoint(waitpoint).ok_or_else(not_pending)?;
+    let request = sent.request(&format!("waitpoint:{waitpoint}"));
+    let (waitpoint, payload) = (waitpoint.into(), draft.payload);
+    let command = RoutineCommand::DecideWaitpoint { waitpoint, approved, comment: None, payload };
     let done = writer.execute(Wish { command: command.into(), actor: Actor::System, request }).await?;
     Ok(Done::new(&done, &DecidedView { ok: true, approved }))
 }

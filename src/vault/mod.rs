@@ -35,6 +35,10 @@ const INTERNAL: &str = "internal token";
 const WEBHOOKS: &str = "taffrail webhook secrets v1";
 const ANSWERS: &str = "taffrail answers to agents v1";
 const TESTED: &str = "taffrail tested routines v1";
+const WAITPOINTS: &str = "taffrail waitpoints v1";
+
+/// Letters of a waitpoint's name, and of what its token has beside that.
+const WAITPOINT_LETTERS: usize = 32;
 
 /// How long a test of a routine lets it be saved (`periphery.md` 10): five minutes.
 const TESTED_MS: u64 = 5 * 60 * 1_000;
@@ -181,6 +185,21 @@ impl Vault {
             let is_fresh = issued <= now && now.0 - issued.0 <= TESTED_MS;
             is_fresh && same_secret(token, &self.tested(what, issued))
         })
+    }
+
+    /// The token of a waitpoint: its name, and half of an HMAC over it. Nothing of it is stored anywhere.
+    #[must_use]
+    pub fn waitpoint_token(&self, waitpoint: &str) -> String {
+        let mut vouched = self.key.sign(WAITPOINTS, waitpoint);
+        vouched.truncate(WAITPOINT_LETTERS);
+        format!("{waitpoint}{vouched}")
+    }
+
+    /// The waitpoint that a token is of, if it is one of ours.
+    #[must_use]
+    pub fn waitpoint_of<'a>(&self, token: &'a str) -> Option<&'a str> {
+        let (waitpoint, _) = token.split_at_checked(WAITPOINT_LETTERS)?;
+        same_secret(token, &self.waitpoint_token(waitpoint)).then_some(waitpoint)
     }
 
     /// The hashing of passwords.

@@ -29,6 +29,22 @@ async fn what_is_put_is_there_after_a_restart() {
     assert_eq!(vault.email_key("ada@example.com"), key);
 }
 
+#[test]
+fn a_token_vouches_for_its_waitpoint_alone_and_in_this_store_alone() {
+    let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let vault = Vault::open(data.path()).unwrap();
+    let waitpoint = "0123456789abcdef".repeat(2);
+    let token = vault.waitpoint_token(&waitpoint);
+    assert_eq!((token.len(), vault.waitpoint_of(&token)), (64, Some(&*waitpoint)));
+    let forged = format!("{}{}", "f".repeat(32), &token[32..]);
+    for wrong in ["", &waitpoint, &token[..63], &forged, &"é".repeat(32), &format!("{token}0")] {
+        assert_eq!(vault.waitpoint_of(wrong), None, "{wrong}");
+    }
+    assert_eq!(Vault::open(other.path()).unwrap().waitpoint_of(&token), None);
+    drop(vault);
+    assert_eq!(Vault::open(data.path()).unwrap().waitpoint_of(&token), Some(&*waitpoint));
+}
+
 #[tokio::test]
 async fn what_is_forgotten_is_gone() {
     let data = tempfile::tempdir().unwrap();

@@ -657,7 +657,7 @@ fn routine_samples() -> Vec<Event> {
         .into(),
         WaitpointCreated {
             step_id: "a".into(),
-            token: "00ff".into(),
+            waitpoint: "00ff".into(),
             prompt: "Go on?".into(),
             timeout_at: Time(5),
         }

@@ -11,6 +11,8 @@ use crate::{Json, LabelId, MilestoneId, MissionId, ProjectId, Rejection, Routine
 
 /// Longest title, in letters (`issues.md` 6.3).
 const TITLE_CHARS_MAX: usize = 500;
+/// Most labels of an issue, of a rule or of a template.
+pub(crate) const LABELS_MAX: usize = 100;
 /// More levels of parents than anybody has: further up is a circle (`issues.md` 6.4).
 const ANCESTORS_MAX: usize = 64;
 
@@ -149,8 +151,13 @@ impl Workspace {
     /// Each label once, in the order they were named.
     pub(crate) fn label_refs(&self, ids: &[String]) -> Result<Vec<LabelId>, Rejection> {
         let mut seen = BTreeSet::new();
-        let distinct = ids.iter().filter(|id| seen.insert(id.as_str()));
+        let distinct: Vec<&String> = ids.iter().filter(|id| seen.insert(id.as_str())).collect();
+        if distinct.len() > LABELS_MAX {
+            let detail = format!("labels must be at most {LABELS_MAX}");
+            return Err(Rejection::invalid("label.too_many", detail));
+        }
         distinct
+            .into_iter()
             .map(|id| match self.tracker.labels.get(id.as_str()) {
                 Some(label) => Ok(label.id.clone()),
                 None => Err(missing("label.not_here", &format!("label {id}"))),

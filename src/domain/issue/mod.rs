@@ -44,7 +44,7 @@ pub use event::{
     IssueDeleted, IssueEvent, IssueFacts, IssueNoted, IssueUpdated, IssuesBulkUpdated, IssuesDetached,
     Mentioned, Moved, Related, Seat, Unrelated,
 };
-pub(crate) use fields::{date, priority, title};
+pub(crate) use fields::{LABELS_MAX, date, priority, title};
 pub use import::ImportedNames;
 pub use mention::MentionState;
 pub use relation::{Relation, RelationType};

@@ -196,11 +196,8 @@ impl Workspace {
             return Err(Rejection::forbidden_because("capability.of_owner", detail));
         }
         let to = draft.as_ref().map_err(Clone::clone)?.outcome(member)?;
-        let is_so = match &to {
-            Some(set) => *set == member.effective_capabilities(),
-            None => member.capabilities.is_none(),
-        };
-        if is_so {
+        // What was set stays when the role changes, and its default does not: even the same set is news.
+        if to == member.capabilities {
             return Ok(vec![]);
         }
         let details = to.as_ref().map_or_else(|| "role default".to_owned(), said);

@@ -12,6 +12,14 @@ use crate::{Entry, RoutineId, RoutineRunId, Time};
 
 /// Most runs of one routine that are kept in the world once they are over; the journal has all of them.
 const RUNS_KEPT_MAX: u32 = 1_000;
+/// Most of all routines together, and most that they may take.
+const OVER_MAX: usize = 10_000;
+const OVER_BYTES_MAX: u64 = 64 << 20;
+/// What a run takes beside what it was given and yielded, and what the record of a step does.
+const RUN_BYTES: usize = 1_024;
+const STEP_BYTES: usize = 128;
+/// Most of a routine that is deleted.
+const OF_DELETED_MAX: usize = 100;
 
 impl Routines {
     pub(crate) fn apply(&mut self, event: &RoutineEvent, entry: &Entry) {
@@ -25,6 +33,7 @@ impl Routines {
             RoutineEvent::RoutineDeleted(deleted) => {
                 self.all.remove(&*entry.subject);
                 self.slugs.remove(&deleted.slug);
+                self.orphan_runs(&(&*entry.subject).into());
             }
             RoutineEvent::RoutineRunStarted(started) => self.begin(&started.run, entry),
             RoutineEvent::RoutineStepWaiting(waiting) => {
@@ -38,7 +47,7 @@ impl Routines {
             }
             RoutineEvent::WaitpointCreated(created) => {
                 let on = WaitOn::Approval {
-                    token: created.token.clone(),
+                    waitpoint: created.waitpoint.clone(),
                     prompt: created.prompt.clone(),
                     timeout_at: created.timeout_at,
                 };
@@ -49,11 +58,13 @@ impl Routines {
             RoutineEvent::WaitpointDecided(_) => self.change_run(entry, |_| {}),
             RoutineEvent::RoutineLoopBegun(begun) => self.change_run(entry, |run| {
                 let items = Arc::clone(&begun.items);
+                run.tree_bytes += items.get().len() as u64;
                 run.looping = Some(Looping { since: entry.time, items, outputs: Vector::new(), bytes: 0 });
             }),
             RoutineEvent::RoutineItemEnded(ended) => self.change_run(entry, |run| {
                 run.go_on();
                 run.taken = run.taken.saturating_add(1);
+                run.tree_bytes += ended.output.get().len() as u64;
                 if let Some(looping) = &mut run.looping {
                     looping.bytes += ended.output.get().len() as u64;
                     looping.outputs.push_back(Arc::clone(&ended.output));
@@ -122,11 +133,39 @@ impl Routines {
             return;
         }
         let over = self.runs_of(routine).find(|run| !run.status.is_live());
-        let Some((id, born)) = over.map(|run| (run.id.clone(), run.born)) else { return };
-        self.runs.remove(&id);
-        self.by_birth.remove(&born);
-        self.by_routine.remove(&(routine.clone(), born));
+        let over = over.cloned();
+        over.iter().for_each(|run| self.forget(run));
+    }
+
+    fn forget(&mut self, run: &RoutineRun) {
+        let routine = &run.facts.routine_id;
+        self.runs.remove(&run.id);
+        self.by_birth.remove(&run.born);
+        self.by_routine.remove(&(routine.clone(), run.born));
+        if run.ended.is_some_and(|ended| self.over.remove(&ended).is_some()) {
+            self.over_bytes -= run.weight();
+        }
         self.change(routine.as_str(), |routine| routine.runs_kept -= 1);
+    }
+
+    /// A routine is gone: its newest runs are kept for a while, and those that are not over are to end.
+    fn orphan_runs(&mut self, routine: &RoutineId) {
+        let live: Vec<RoutineRunId> = self.live_runs_of(routine).cloned().collect();
+        self.orphans.extend(live);
+        let over = self.runs_of(routine).rev().filter(|run| !run.status.is_live());
+        let old: Vec<Arc<RoutineRun>> = over.skip(OF_DELETED_MAX).cloned().collect();
+        old.iter().for_each(|run| self.forget(run));
+    }
+
+    /// Whichever run ended first makes room, whosever it is.
+    fn keep(&mut self, run: &RoutineRun, entry: &Entry) {
+        self.over.insert(entry.offset, run.id.clone());
+        self.over_bytes += run.weight();
+        while self.over.len() > OVER_MAX || (self.over_bytes > OVER_BYTES_MAX && self.over.len() > 1) {
+            let first = self.over.get_min().and_then(|(_, id)| self.runs.get(id)).cloned();
+            let Some(first) = first else { return };
+            self.forget(&first);
+        }
     }
 
     /// Changes the run that an entry is about, and where others look for it.
@@ -158,27 +197,34 @@ impl Routines {
             run.failed_at_step.clone_from(&ended.failed_at_step);
             run.error_message.clone_from(&ended.error_message);
             (run.ended_at, run.ended) = (Some(entry.time), Some(entry.offset));
+            // It does nothing any more; the hash says what it did.
+            run.definition = Arc::default();
         });
         let Some(run) = self.runs.get(&*entry.subject).cloned() else { return };
         let caller = run.facts.called_by.as_ref().and_then(|caller| self.runs.get_mut(&caller.run_id));
         if let Some(caller) = caller {
             let caller = Arc::make_mut(caller);
             caller.taken = caller.taken.saturating_add(run.taken);
+            caller.tree_bytes = caller.tree_bytes.saturating_add(run.tree_bytes);
         }
         self.change(run.facts.routine_id.as_str(), |routine| routine.changed = entry.offset);
+        self.keep(&run, entry);
     }
 
     fn index(&mut self, run: &RoutineRun) {
         let id = || run.id.clone();
         if run.status.is_live() {
             self.live_of.insert((run.facts.routine_id.clone(), id()));
+            if !self.all.contains_key(&run.facts.routine_id) {
+                self.orphans.insert(id());
+            }
         }
         match &run.waiting {
             Some(waiting) => {
                 wake_of(waiting).into_iter().for_each(|at| drop(self.waking.insert((at, id()))));
                 match &waiting.on {
-                    WaitOn::Approval { token, .. } => {
-                        self.waitpoints.insert(token.clone(), id());
+                    WaitOn::Approval { waitpoint, .. } => {
+                        self.waitpoints.insert(waitpoint.clone(), id());
                         self.waitpoints_by_birth.insert(waiting.fence, id());
                     }
                     WaitOn::Http => drop(self.fetching.insert(id())),
@@ -194,10 +240,11 @@ impl Routines {
         self.live_of.remove(&(run.facts.routine_id.clone(), run.id.clone()));
         self.running.remove(&run.id);
         self.fetching.remove(&run.id);
+        self.orphans.remove(&run.id);
         let Some(waiting) = &run.waiting else { return };
         wake_of(waiting).into_iter().for_each(|at| drop(self.waking.remove(&(at, run.id.clone()))));
-        if let WaitOn::Approval { token, .. } = &waiting.on {
-            self.waitpoints.remove(token);
+        if let WaitOn::Approval { waitpoint, .. } = &waiting.on {
+            self.waitpoints.remove(waitpoint);
             self.waitpoints_by_birth.remove(&waiting.fence);
         }
     }
@@ -222,6 +269,7 @@ impl RoutineRun {
             status: RoutineRunStatus::Running,
             outputs: OrdMap::new(),
             bytes: 0,
+            tree_bytes: (facts.inputs.get().len() + facts.metadata.get().len()) as u64,
             steps: Vector::new(),
             last: None,
             waiting: None,
@@ -237,6 +285,12 @@ impl RoutineRun {
         }
     }
 
+    /// About what it takes once it is over.
+    fn weight(&self) -> u64 {
+        let given = self.facts.inputs.get().len() + self.facts.metadata.get().len();
+        self.bytes + (given + STEP_BYTES * self.steps.len() + RUN_BYTES) as u64
+    }
+
     /// It waits no more.
     fn go_on(&mut self) {
         (self.waiting, self.status) = (None, RoutineRunStatus::Running);
@@ -248,6 +302,7 @@ impl RoutineRun {
         self.taken = self.taken.saturating_add(1);
         if let Some(output) = &ended.output {
             self.bytes += output.get().len() as u64;
+            self.tree_bytes += output.get().len() as u64;
             self.outputs.insert(ended.step_id.clone(), Arc::clone(output));
             if ended.status == StepStatus::Completed {
                 self.last = Some(ended.step_id.clone());

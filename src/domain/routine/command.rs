@@ -49,6 +49,13 @@ pub enum RoutineCommand {
         /// What it is given.
         draft: Box<RunDraft>,
     },
+    /// `POST /pipelines/{slug}/dry_run`
+    DryRun {
+        /// Which.
+        slug: Text,
+        /// What it would be given.
+        inputs: Map<String, Value>,
+    },
     /// `POST I/run-routine`: additive (`issues.md` 14).
     RunForIssue {
         /// Of which issue.
@@ -63,8 +70,8 @@ pub enum RoutineCommand {
     },
     /// `POST /pipelines/waitpoints/{token}/approve` and `POST /waitpoint-tokens/{token}`
     DecideWaitpoint {
-        /// Which.
-        token: Text,
+        /// Which: what its token vouches for.
+        waitpoint: Text,
         /// Yes or no.
         approved: bool,
         /// Why.

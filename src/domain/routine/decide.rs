@@ -23,12 +23,16 @@ impl Workspace {
             }
             RoutineCommand::Delete { slug } => unfolding.delete_routine(self.routine(slug)?),
             RoutineCommand::Run { slug, draft } => unfolding.run_routine(self.routine(slug)?, draft)?,
+            RoutineCommand::DryRun { slug, inputs } => {
+                let planned = self.plan_of(slug, inputs)?;
+                unfolding.note_dry_run(self.routine(slug)?, &planned);
+            }
             RoutineCommand::RunForIssue { issue, inputs } => {
                 unfolding.run_for_issue(self.issue(issue)?, inputs)?;
             }
             RoutineCommand::Cancel { run } => unfolding.cancel_run(self.routine_run(run.as_str())?)?,
-            RoutineCommand::DecideWaitpoint { token, approved, comment, payload } => {
-                unfolding.decide_waitpoint(token, *approved, comment.as_ref(), payload.as_ref())?;
+            RoutineCommand::DecideWaitpoint { waitpoint, approved, comment, payload } => {
+                unfolding.decide_waitpoint(waitpoint, *approved, comment.as_ref(), payload.as_ref())?;
             }
             RoutineCommand::Wake { run } => unfolding.wake_run(self.routine_run(run.as_str())?),
             RoutineCommand::StepDone { run, step, fence, outcome } => {
@@ -57,6 +61,7 @@ impl Workspace {
                 if skips.contains(&Some(true)) { Permission::Manage } else { Permission::Create }
             }
             RoutineCommand::Approve { .. }
+            | RoutineCommand::DryRun { .. }
             | RoutineCommand::Reject { .. }
             | RoutineCommand::DecideWaitpoint { .. } => Permission::Create,
             RoutineCommand::Enable { .. }

@@ -9,6 +9,8 @@ use std::iter;
 
 use serde_json::{Map, Value};
 
+use super::transform;
+
 /// How many steps a routine may have.
 pub(super) const STEPS_MAX: usize = 500;
 
@@ -17,6 +19,12 @@ pub(super) const NAME_BYTES_MAX: usize = 64;
 
 /// How long a step may be told to wait, in seconds: a century, so that adding it to a date stays a date.
 pub(super) const WAIT_SECONDS_MAX: u64 = 100 * 366 * 24 * 60 * 60;
+
+/// How long people may be waited for, in seconds: 90 days.
+pub(super) const DECISION_SECONDS_MAX: u64 = 90 * 24 * 60 * 60;
+
+/// What may be asked of another server.
+const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 /// How many characters of a wrong word an error repeats.
 const QUOTED_MAX: usize = 64;
@@ -73,7 +81,7 @@ pub(super) enum Action {
     Transform {
         /// What to reshape; strings in it are templates.
         input: Value,
-        /// How, as `transform::apply` reads it; not yet checked.
+        /// How, as `transform::apply` reads it; checked.
         expression: String,
     },
     /// `wait`: holds the run up.
@@ -115,7 +123,7 @@ pub(super) enum Action {
     },
     /// `http`: asks another server.
     Http {
-        /// As it was written, or `GET`.
+        /// In capitals; `GET` where none was written.
         method: String,
         /// A template.
         url: String,
@@ -337,10 +345,10 @@ impl Action {
     }
 
     fn transform(fields: &Fields<'_>) -> Result<Self, String> {
-        Ok(Self::Transform {
-            input: fields.get("input").cloned().unwrap_or_default(),
-            expression: fields.text("expression")?.unwrap_or(".").to_owned(),
-        })
+        let expression = fields.text("expression")?.unwrap_or(".").to_owned();
+        transform::check(&expression)
+            .map_err(|error| fields.fault(format_args!("\"expression\": {error}")))?;
+        Ok(Self::Transform { input: fields.get("input").cloned().unwrap_or_default(), expression })
     }
 
     fn wait(fields: &Fields<'_>) -> Result<Self, String> {
@@ -348,11 +356,11 @@ impl Action {
         if timeout_seconds == Some(0) {
             return Err(fields.fault("\"timeout_seconds\" must be positive"));
         }
-        Ok(Self::Wait {
-            until: Until::read(fields)?,
-            prompt: fields.text("prompt")?.map(str::to_owned),
-            timeout_seconds,
-        })
+        let until = Until::read(fields)?;
+        if until == Until::Approval && timeout_seconds > Some(DECISION_SECONDS_MAX) {
+            return Err(fields.fault("\"timeout_seconds\" of an approval must be at most 90 days"));
+        }
+        Ok(Self::Wait { until, prompt: fields.text("prompt")?.map(str::to_owned), timeout_seconds })
     }
 
     fn notify(fields: &Fields<'_>) -> Result<Self, String> {
@@ -395,8 +403,12 @@ impl Action {
             let text = value.as_str().ok_or_else(|| fields.fault("\"headers\" must hold strings"))?;
             headers.insert(name.clone(), text.to_owned());
         }
+        let method = fields.text("method")?.unwrap_or("GET").to_uppercase();
+        if !METHODS.contains(&&*method) {
+            return Err(fields.fault(format_args!("\"method\" must be one of: {}", METHODS.join(", "))));
+        }
         Ok(Self::Http {
-            method: fields.text("method")?.unwrap_or("GET").to_owned(),
+            method,
             url: fields.needed_text("url")?.to_owned(),
             headers,
             body: fields.get("body").cloned(),

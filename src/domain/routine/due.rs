@@ -2,11 +2,13 @@
 //! one batch. What is due follows from what is true, and not from what was asked before.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use super::definition::Action;
-use super::known::Known;
+use super::effort::Effort;
+use super::known::{Known, read};
 use super::template::{render, render_value};
 use super::{RoutineCommand, RoutineRun, WaitOn};
 use crate::{Command, Offset, RoutineRunId, Text, Time, Workspace};
@@ -38,7 +40,8 @@ impl Workspace {
     pub fn routines_due(&self, now: Time) -> Vec<(String, Command)> {
         let routines = &self.routines;
         let come = routines.waking.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id);
-        let due = routines.running.iter().chain(come).filter_map(|id| routines.runs.get(id));
+        let going = routines.running.iter().chain(come).filter(|id| !routines.orphans.contains(*id));
+        let due = routines.orphans.iter().chain(going).filter_map(|id| routines.runs.get(id));
         let wake = |run: &RoutineRun| {
             let command = RoutineCommand::Wake { run: run.id.clone() };
             (format!("routine:{}:{}", run.id, run.changed), command.into())
@@ -49,7 +52,7 @@ impl Workspace {
     /// When the next run is to go on, if nothing happens before.
     #[must_use]
     pub fn routines_due_at(&self) -> Option<Time> {
-        if !self.routines.running.is_empty() {
+        if !self.routines.running.is_empty() || !self.routines.orphans.is_empty() {
             return Some(Time(0));
         }
         self.routines.waking.get_min().map(|(at, _)| *at)
@@ -61,7 +64,7 @@ impl Workspace {
     pub fn fetch_of(&self, run: &RoutineRunId) -> Option<Fetch> {
         let run = self.routines.runs.get(run)?;
         let waiting = run.waiting.as_ref().filter(|waiting| waiting.on == WaitOn::Http)?;
-        let known = Known::of(run).ok()?;
+        let known = Known::of(run, read(&run.definition).ok()?, Rc::new(Effort::default()));
         let definition = &known.definition;
         let Action::Http { method, url, headers, body } = &definition.steps.get(run.steps.len())?.action
         else {
@@ -72,7 +75,7 @@ impl Workspace {
             run: run.id.clone(),
             step: waiting.step_id.clone(),
             fence: waiting.fence,
-            method: method.to_uppercase(),
+            method: method.clone(),
             url: render(url, &scope),
             headers: headers.iter().map(|(name, value)| (name.clone(), render(value, &scope))).collect(),
             body: body.as_ref().map(|body| render_value(body, &scope)),

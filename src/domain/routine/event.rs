@@ -220,8 +220,8 @@ pub struct RoutineRunEnded {
 pub struct WaitpointCreated {
     /// Which step.
     pub step_id: Text,
-    /// Whoever has it may decide: never shown in a face.
-    pub token: Text,
+    /// Its name. The token of whoever may decide is made of it and of a key that no journal holds.
+    pub waitpoint: Text,
     /// What people are told.
     pub prompt: Text,
     /// When nobody may decide any more.

@@ -1,5 +1,5 @@
 //! What the public sees of routines and their runs (`journal.md` 3): the run stands in `actor_id` and in
-//! `payload.run_id`. A waitpoint's token never does.
+//! `payload.run_id`. A waitpoint's name never does.
 
 use serde_json::{Value, json};
 
@@ -48,6 +48,17 @@ impl Routine {
             "parent_run_id": facts.called_by.as_ref().map(|caller| &caller.run_id),
         });
         run_face((run, &self.id, slug), "pipeline.run.started", "routine started", slug, more)
+    }
+
+    /// Somebody looked at what it would do.
+    pub(super) fn dry_run_face(&self, steps: usize, actor: &Actor) -> Face {
+        let slug = &self.facts.slug;
+        let payload = json!({
+            "pipeline_id": self.id, "pipeline_slug": slug, "definition_hash": self.facts.definition_hash,
+            "steps": steps,
+        });
+        let face = routine_face(&self.id, actor, "dry_run", slug, payload);
+        Face { crew_id: self.facts.author_crew_id.clone(), ..face }
     }
 
     pub(super) fn deleted_face(&self, actor: &Actor) -> Face {

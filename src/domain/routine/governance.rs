@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::definition::{Action, Definition};
-use super::{Routine, RoutineStatus, RoutineStatusChanged};
+use super::definition::{Action, Definition, Step};
+use super::{Routine, RoutineStatus, RoutineStatusChanged, definition_hash};
 use crate::unfolding::Unfolding;
 use crate::{Actor, Draft, Face, Rejection, RoutineId, Severity, Text};
 
@@ -16,9 +16,18 @@ impl Definition {
         let mut risks: Vec<Text> = self.egress_targets.iter().map(named("egress_targets")).collect();
         risks.extend(self.credentials.iter().map(named("credentials")));
         risks.extend(self.integrations_required.iter().map(named("integrations")));
+        let asks = |step: &Step| matches!(step.action, Action::Http { .. });
+        if self.egress_targets.is_empty() && self.steps.iter().any(asks) {
+            // No list is no bound at all.
+            risks.push("egress_targets:*".into());
+        }
         for step in &self.steps {
             match &step.action {
-                Action::Http { method, url, .. } => risks.push(format!("http_step:{method} {url}").into()),
+                Action::Http { method, url, headers, body } => {
+                    // What is sent is as much of a risk as where to.
+                    let sent = definition_hash(&json!({ "headers": headers, "body": body }));
+                    risks.push(format!("http_step:{method} {url} {sent}").into());
+                }
                 Action::Code | Action::Script => risks.push(format!("code_step:{}", step.id).into()),
                 Action::ForEach { step, .. } if matches!(step.action, Action::Code | Action::Script) => {
                     risks.push(format!("code_step:{}", step.id).into());

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::RoutineRun;
 use super::definition::Definition;
+use super::effort::Effort;
 use super::template::Scope;
 use crate::Json;
 
@@ -17,6 +18,7 @@ pub(super) struct Known {
     run: Value,
     /// The items of the `foreach` it is in.
     pub(super) items: Rc<Vec<Value>>,
+    effort: Rc<Effort>,
 }
 
 /// What is stored was JSON when it was stored.
@@ -24,11 +26,17 @@ pub(super) fn parsed(json: &Json) -> Value {
     serde_json::from_str(json.get()).unwrap_or_default()
 }
 
+/// The definition of a run, or of a routine, typed.
+///
+/// # Errors
+/// What is wrong with it, though it was checked when it was saved.
+pub(super) fn read(definition: &Json) -> Result<Rc<Definition>, String> {
+    Definition::read(&parsed(definition)).map(Rc::new)
+}
+
 impl Known {
-    /// # Errors
-    /// What is wrong with the definition, though it was checked when it was saved.
-    pub(super) fn of(run: &RoutineRun) -> Result<Self, String> {
-        let definition = Definition::read(&parsed(&run.definition))?;
+    pub(super) fn of(run: &RoutineRun, definition: Rc<Definition>, effort: Rc<Effort>) -> Self {
+        effort.add(usize::try_from(run.bytes).unwrap_or(usize::MAX));
         let inputs = match parsed(&run.facts.inputs) {
             Value::Object(inputs) => inputs,
             _ => Map::new(),
@@ -45,16 +53,10 @@ impl Known {
             "issue_id": facts.issue_id, "started_at": run.started_at.to_string(),
             "parent_run_id": facts.called_by.as_ref().map(|caller| &caller.run_id),
         });
-        Ok(Self {
-            definition: Rc::new(definition),
-            inputs,
-            outputs: outputs.collect(),
-            run: about,
-            items: Rc::new(items),
-        })
+        Self { definition, inputs, outputs: outputs.collect(), run: about, items: Rc::new(items), effort }
     }
 
     pub(super) fn scope<'a>(&'a self, item: Option<&'a Value>) -> Scope<'a> {
-        Scope { inputs: &self.inputs, steps: &self.outputs, run: &self.run, item }
+        Scope { inputs: &self.inputs, steps: &self.outputs, run: &self.run, item, effort: &self.effort }
     }
 }

@@ -7,14 +7,16 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use imbl::Vector;
 use serde_json::Value;
 
 use super::definition::{Action, Definition, Step};
-use super::known::{Known, parsed};
-use super::template::{holds, render_value};
+use super::effort::{COMMAND_MAX, Effort};
+use super::known::{Known, parsed, read};
+use super::template::{fits, holds, render_value};
 use super::{
-    RoutineItemEnded, RoutineLoopBegun, RoutineRun, RoutineRunEnded, RoutineRunStatus, RoutineStepEnded,
-    StepStatus, WaitOn,
+    Routine, RoutineItemEnded, RoutineLoopBegun, RoutineRun, RoutineRunEnded, RoutineRunStatus,
+    RoutineStepEnded, StepStatus, WaitOn,
 };
 use crate::unfolding::Unfolding;
 use crate::{Draft, Json, RoutineRunId, Text};
@@ -23,6 +25,8 @@ use crate::{Draft, Json, RoutineRunId, Text};
 pub(super) const OUTPUT_BYTES_MAX: usize = 64 << 10;
 /// Most that the steps of one run may yield together.
 const RUN_BYTES_MAX: u64 = 1 << 20;
+/// Most that a run and those it leads to may be given and yield together.
+const TREE_BYTES_MAX: u64 = 16 << 20;
 /// Most items of one `foreach`.
 const ITEMS_MAX: usize = 500;
 /// Most steps and items of one run and of those it leads to: calls within loops multiply.
@@ -30,8 +34,14 @@ const TAKEN_MAX: u32 = 5_000;
 /// Past this many frames a command begins no further step: with those of the last one they stay far below
 /// what a batch may hold.
 const FRAMES_MAX: usize = 1_000;
-/// The same for what steps yield.
+/// The same for their bytes.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Most frames, and bytes of them, that one step may lead to: what the batch holds already and what ends the
+/// run come on top.
+const STEP_FRAMES_MAX: usize = 2_000;
+const STEP_BYTES_MAX: usize = 16 << 20;
+/// Most of one frame, some room below what a journal takes.
+const FRAME_BYTES_MAX: usize = 3 << 20;
 /// Longest error, in letters.
 const ERROR_CHARS_MAX: usize = 1_000;
 
@@ -69,23 +79,44 @@ pub(super) enum Acted {
 pub(super) struct Machine<'m, 'c> {
     pub(super) unfolding: &'m mut Unfolding<'c>,
     known: BTreeMap<RoutineRunId, Known>,
+    /// Definitions by their hashes: a loop calls the same one over and over.
+    definitions: BTreeMap<Text, Rc<Definition>>,
+    effort: Rc<Effort>,
+    /// How many drafts were measured, and their bytes.
+    measured: usize,
     bytes: usize,
 }
 
 impl<'m, 'c> Machine<'m, 'c> {
     pub(super) fn of(unfolding: &'m mut Unfolding<'c>) -> Self {
-        Self { unfolding, known: BTreeMap::new(), bytes: 0 }
+        let effort = Rc::default();
+        Self {
+            unfolding,
+            known: BTreeMap::new(),
+            definitions: BTreeMap::new(),
+            effort,
+            measured: 0,
+            bytes: 0,
+        }
     }
 
     /// Goes on with a run as far as it goes.
     pub(super) fn go_on(&mut self, run: RoutineRunId) {
         let mut next = Some(run);
         while let Some(id) = next {
-            if self.unfolding.len() >= FRAMES_MAX || self.bytes >= BATCH_BYTES_MAX {
+            if self.is_full() {
                 return;
             }
             next = self.take_step(&id);
         }
+    }
+
+    /// Whether the rest is left to another command.
+    fn is_full(&mut self) -> bool {
+        let new = self.unfolding.since(self.measured);
+        self.bytes = new.iter().map(bytes_of).fold(self.bytes, usize::saturating_add);
+        self.measured = self.unfolding.len();
+        self.measured >= FRAMES_MAX || self.bytes >= BATCH_BYTES_MAX || self.effort.so_far() >= COMMAND_MAX
     }
 
     /// What a run waited for has come: its step is over. The run to go on with.
@@ -115,15 +146,38 @@ impl<'m, 'c> Machine<'m, 'c> {
 
     fn know(&mut self, run: &RoutineRun) -> Result<Rc<Definition>, String> {
         if !self.known.contains_key(&run.id) {
-            self.known.insert(run.id.clone(), Known::of(run)?);
+            let definition = self.definition(&run.facts.definition_hash, &run.definition)?;
+            let known = Known::of(run, definition, Rc::clone(&self.effort));
+            self.known.insert(run.id.clone(), known);
         }
         Ok(Rc::clone(&self.known(&run.id).definition))
+    }
+
+    fn definition(&mut self, hash: &Text, definition: &Json) -> Result<Rc<Definition>, String> {
+        if let Some(found) = self.definitions.get(hash) {
+            return Ok(Rc::clone(found));
+        }
+        self.effort.add(definition.get().len());
+        let definition = read(definition)?;
+        self.definitions.insert(hash.clone(), Rc::clone(&definition));
+        Ok(definition)
+    }
+
+    /// What a routine does, read once for all that call it.
+    pub(super) fn definition_of(&mut self, routine: &Routine) -> Result<Rc<Definition>, String> {
+        self.definition(&routine.facts.definition_hash, &routine.facts.definition)
     }
 
     /// How many steps were taken by a run, those it called and those that called it.
     fn taken(&self, run: &RoutineRun) -> u32 {
         let caller = run.facts.called_by.as_ref().and_then(|caller| self.run(&caller.run_id));
         run.taken.saturating_add(caller.map_or(0, |caller| self.taken(&caller)))
+    }
+
+    /// How much was given to and yielded by a run, those it called and those that called it.
+    fn tree_bytes(&self, run: &RoutineRun) -> u64 {
+        let caller = run.facts.called_by.as_ref().and_then(|caller| self.run(&caller.run_id));
+        run.tree_bytes.saturating_add(caller.map_or(0, |caller| self.tree_bytes(&caller)))
     }
 
     fn take_step(&mut self, id: &RoutineRunId) -> Option<RoutineRunId> {
@@ -137,6 +191,10 @@ impl<'m, 'c> Machine<'m, 'c> {
         };
         if self.taken(&run) >= TAKEN_MAX {
             return self.fail(id, Some(&step.id), format!("a run may take at most {TAKEN_MAX} steps"));
+        }
+        if self.tree_bytes(&run) >= TREE_BYTES_MAX {
+            let error = "what a run and those it calls are given and yield is larger than 16 MiB".to_owned();
+            return self.fail(id, Some(&step.id), error);
         }
         match &step.action {
             Action::ForEach { step: inner, .. } if run.looping.is_some() => self.take_item(&run, step, inner),
@@ -157,13 +215,32 @@ impl<'m, 'c> Machine<'m, 'c> {
                 Ok(()) => return Some(run.id.clone()),
                 Err(error) => Acted::Done(Err(error.into())),
             },
-            _ => self.act(run, step, None),
+            _ => self.act_within_bounds(run, step, None),
         };
         match acted {
             Acted::Done(outcome) => self.end_step(&run.id, step, outcome),
             Acted::Waits => None,
             Acted::Calls(called) => Some(called),
         }
+    }
+
+    /// A step that leads to more than can be written down in one go is undone, and has failed: it would fail
+    /// alike whenever it were tried.
+    fn act_within_bounds(&mut self, run: &RoutineRun, step: &Step, item: Option<&Value>) -> Acted {
+        // Whatever else a step may do is small by itself.
+        if !matches!(step.action, Action::Crewship { .. }) {
+            return self.act(run, step, item);
+        }
+        let (mark, first) = (self.unfolding.mark(), self.unfolding.len());
+        let acted = self.act(run, step, item);
+        let sizes = self.unfolding.since(first).iter().map(bytes_of);
+        let (frames, largest) = (self.unfolding.len() - first, sizes.clone().max().unwrap_or_default());
+        let bytes = sizes.fold(0, usize::saturating_add);
+        if frames <= STEP_FRAMES_MAX && largest <= FRAME_BYTES_MAX && bytes <= STEP_BYTES_MAX {
+            return acted;
+        }
+        self.unfolding.go_back(mark);
+        Acted::Done(Err("what the step does is too much to be written down in one go".into()))
     }
 
     fn begin_loop(&mut self, run: &RoutineRun, step: &Step, items: &Value) -> Result<(), String> {
@@ -180,24 +257,23 @@ impl<'m, 'c> Machine<'m, 'c> {
         if let Some(known) = self.known.get_mut(&run.id) {
             known.items = Rc::new(items);
         }
-        self.bytes += stored.get().len();
         let begun = RoutineLoopBegun { step_id: (&*step.id).into(), items: Arc::new(stored) };
         self.unfolding.add(Draft::internal(run.id.as_str(), begun));
         Ok(())
     }
 
     fn take_item(&mut self, run: &RoutineRun, step: &Step, inner: &Step) -> Option<RoutineRunId> {
-        let done = run.looping.iter().flat_map(|looping| looping.outputs.iter());
+        let done = run.looping.as_ref().map(|looping| &looping.outputs);
         let items = Rc::clone(&self.known(&run.id).items);
-        let Some(item) = items.get(done.clone().count()) else {
-            let outputs = done.map(|output| parsed(output)).collect();
+        let Some(item) = items.get(done.map_or(0, Vector::len)) else {
+            let outputs = done.into_iter().flatten().map(|output| parsed(output)).collect();
             return self.end_step(&run.id, step, Ok(outputs));
         };
         let scope = self.known(&run.id).scope(Some(item));
         if inner.condition.as_ref().is_some_and(|condition| !holds(condition, &scope)) {
             return self.end_item(run, step, inner, Ok(Value::Null));
         }
-        match self.act(run, inner, Some(item)) {
+        match self.act_within_bounds(run, inner, Some(item)) {
             Acted::Done(outcome) => self.end_item(run, step, inner, outcome),
             Acted::Calls(called) => Some(called),
             // A definition with a wait in a loop is refused.
@@ -217,12 +293,14 @@ impl<'m, 'c> Machine<'m, 'c> {
             Err(failure) if inner.continues_on_error => (Value::Null, Some(cut(&failure.error))),
             Err(failure) => return self.end_step(&run.id, step, Err(failure)),
         };
+        if !fits(&output) {
+            return self.end_step(&run.id, step, Err("output of an item is too large or too deep".into()));
+        }
         let output = Json::from(output);
         let before = run.looping.as_ref().map_or(0, |looping| looping.bytes);
         if before + output.get().len() as u64 > OUTPUT_BYTES_MAX as u64 {
             return self.end_step(&run.id, step, Err("outputs of the items are larger than 64 KiB".into()));
         }
-        self.bytes += output.get().len();
         let ended = RoutineItemEnded { step_id: (&*step.id).into(), output: Arc::new(output), error };
         self.unfolding.add(Draft::internal(run.id.as_str(), ended));
         Some(run.id.clone())
@@ -238,6 +316,8 @@ impl<'m, 'c> Machine<'m, 'c> {
         let size = output.as_ref().map_or(0, |output| output.to_string().len());
         let too_large = if size > OUTPUT_BYTES_MAX {
             Some("output is larger than 64 KiB")
+        } else if !output.as_ref().is_none_or(fits) {
+            Some("output is too deep")
         } else if run.bytes + size as u64 > RUN_BYTES_MAX {
             Some("outputs of the run are larger than 1 MiB")
         } else {
@@ -265,7 +345,6 @@ impl<'m, 'c> Machine<'m, 'c> {
         let waiting = run.waiting.as_ref().map(|waiting| waiting.since);
         let now = self.unfolding.context.now;
         let stored = output.as_ref().map(|output| Arc::new(Json::from(output.clone())));
-        self.bytes += stored.as_ref().map_or(0, |stored| stored.get().len());
         let ended = RoutineStepEnded {
             step_id: (&*step.id).into(),
             status,
@@ -307,6 +386,11 @@ impl<'m, 'c> Machine<'m, 'c> {
         }
         self.resume(&caller.run_id, outcome)
     }
+}
+
+/// What a draft takes in a journal, without its header. What cannot be written down is too much.
+fn bytes_of(draft: &Draft) -> usize {
+    draft.encode().map_or(usize::MAX, |stored| stored.body.len())
 }
 
 /// A run that is over, with nothing to say about it.

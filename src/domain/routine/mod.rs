@@ -8,6 +8,7 @@ mod command;
 mod decide;
 mod definition;
 mod due;
+mod effort;
 mod event;
 mod face;
 mod governance;
@@ -176,8 +177,8 @@ pub struct Waiting {
 pub enum WaitOn {
     /// People.
     Approval {
-        /// Whoever has it may decide.
-        token: Text,
+        /// Its name. Whoever may decide is given a token that is made of it and of a key.
+        waitpoint: Text,
         /// What they are told.
         prompt: Text,
         /// When nobody may decide any more.
@@ -220,7 +221,7 @@ pub struct RoutineRun {
     pub slug: Text,
     /// The routine's name then.
     pub name: Text,
-    /// What it does.
+    /// What it does; nothing once it is over.
     pub definition: Arc<Json>,
     /// Where it stands.
     pub status: RoutineRunStatus,
@@ -228,6 +229,8 @@ pub struct RoutineRun {
     pub outputs: OrdMap<Text, Arc<Json>>,
     /// How much that is.
     pub bytes: u64,
+    /// How much it and the runs it called were given and yielded, items of loops too.
+    pub tree_bytes: u64,
     /// The steps that are over, in order: there are as many as the next one has before it.
     pub steps: Vector<StepRecord>,
     /// The last step that yielded something: what the run yields.
@@ -261,11 +264,11 @@ impl RoutineRun {
         self.outputs.get(self.last.as_ref()?)
     }
 
-    /// The token of the waitpoint it waits at.
+    /// The waitpoint it waits at.
     #[must_use]
     pub fn waitpoint(&self) -> Option<&Text> {
         match &self.waiting.as_ref()?.on {
-            WaitOn::Approval { token, .. } => Some(token),
+            WaitOn::Approval { waitpoint, .. } => Some(waitpoint),
             WaitOn::Time { .. } | WaitOn::Http | WaitOn::Run(_) => None,
         }
     }
@@ -293,10 +296,16 @@ pub struct Routines {
     pub waking: OrdSet<(Time, RoutineRunId)>,
     /// Runs that wait for other servers.
     pub fetching: OrdSet<RoutineRunId>,
-    /// Runs that wait for people, by token.
+    /// Runs that wait for people, by waitpoint.
     pub waitpoints: OrdMap<Text, RoutineRunId>,
     /// The same, oldest wait first.
     pub waitpoints_by_birth: OrdMap<Offset, RoutineRunId>,
+    /// Runs that are not over though their routine is gone: the engine ends them.
+    pub orphans: OrdSet<RoutineRunId>,
+    /// Runs that are over, in the order they ended.
+    pub over: OrdMap<Offset, RoutineRunId>,
+    /// About how much those take.
+    pub over_bytes: u64,
 }
 
 impl Routines {

@@ -1,10 +1,14 @@
 //! What a routine would do, without doing any of it; and the name of a definition.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use super::Routine;
 use super::definition::{Action, Definition, Step, Until};
-use crate::{Rejection, Workspace};
+use crate::unfolding::Unfolding;
+use crate::{Draft, Rejection, Workspace};
 
 /// What a run would do.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +99,14 @@ fn planned(step: &Step) -> Value {
         planned.extend(what);
     }
     planned
+}
+
+impl Unfolding<'_> {
+    /// Somebody looked at what a routine would do: a line in the journal, and nothing else.
+    pub(super) fn note_dry_run(&mut self, routine: &Arc<Routine>, planned: &Planned) {
+        let face = routine.dry_run_face(planned.steps.len(), self.context.actor);
+        self.add(Draft::shown(routine.id.as_str(), face));
+    }
 }
 
 impl Workspace {

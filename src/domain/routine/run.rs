@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::definition::Definition;
-use super::known::parsed;
+use super::known::{parsed, read};
 use super::machine::{Failure, Machine, OUTPUT_BYTES_MAX, Outcome, ended};
 use super::steps::waited;
 use super::{
@@ -28,23 +28,28 @@ const TAG_CHARS_MAX: usize = 64;
 const TRIGGER_CHARS_MAX: usize = 200;
 /// Most runs of one routine that are not over.
 const LIVE_MAX: usize = 100;
+/// The same of a whole workspace: each of them may hold a MiB.
+const LIVE_OF_ALL_MAX: usize = 2_000;
 /// What of another server's answer is kept, so that it fits what a step may yield.
 const BODY_BYTES_MAX: usize = OUTPUT_BYTES_MAX - 1_024;
 /// What may set a run going; anything else is a person.
 const TRIGGERS: [&str; 5] = ["manual", "schedule", "webhook", "call_pipeline", "issue"];
 
-impl Routine {
-    /// What a run is given, defaults filled in.
-    pub(super) fn inputs_with_defaults(&self, given: &Map<String, Value>) -> Result<Arc<Json>, Rejection> {
-        let definition = Definition::read(&parsed(&self.facts.definition));
-        let definition = definition.map_err(|error| Rejection::unprocessable("routine.invalid", error))?;
-        let inputs = Value::Object(definition.with_defaults(given));
-        let stored = Json::from(inputs.clone());
-        if stored.get().len() > INPUTS_BYTES_MAX || !template::fits(&inputs) {
-            return Err(Rejection::too_large("routine.inputs_too_large", "inputs are larger than 64 KiB"));
-        }
-        Ok(Arc::new(stored))
+/// What a run is given, defaults filled in.
+pub(super) fn inputs_with_defaults(
+    definition: &Definition,
+    given: &Map<String, Value>,
+) -> Result<Arc<Json>, Rejection> {
+    let inputs = Value::Object(definition.with_defaults(given));
+    if !template::fits(&inputs) {
+        let detail = "inputs are larger than 64 KiB, or too deep";
+        return Err(Rejection::too_large("routine.inputs_too_large", detail));
     }
+    let stored = Json::from(inputs);
+    if stored.get().len() > INPUTS_BYTES_MAX {
+        return Err(Rejection::too_large("routine.inputs_too_large", "inputs are larger than 64 KiB"));
+    }
+    Ok(Arc::new(stored))
 }
 
 fn tags(wish: Option<&Value>) -> Vec<Text> {
@@ -54,8 +59,10 @@ fn tags(wish: Option<&Value>) -> Vec<Text> {
 }
 
 fn metadata(wish: Option<&Map<String, Value>>) -> Result<Arc<Json>, Rejection> {
-    let metadata = Json::from(Value::Object(wish.cloned().unwrap_or_default()));
-    if metadata.get().len() > METADATA_BYTES_MAX {
+    let metadata = Value::Object(wish.cloned().unwrap_or_default());
+    let is_shallow = template::fits(&metadata);
+    let metadata = Json::from(metadata);
+    if !is_shallow || metadata.get().len() > METADATA_BYTES_MAX {
         return Err(Rejection::too_large("routine.metadata_too_large", "metadata is larger than 16 KiB"));
     }
     Ok(Arc::new(metadata))
@@ -130,6 +137,12 @@ impl Unfolding<'_> {
             let detail = format!("at most {LIVE_MAX} runs of a routine may be under way");
             return Err(Rejection::too_many("routine.too_many_runs", detail));
         }
+        if self.state.routines.live_of.len() >= LIVE_OF_ALL_MAX {
+            let detail = format!("at most {LIVE_OF_ALL_MAX} runs of routines may be under way");
+            return Err(Rejection::too_many("routine.too_many_runs", detail));
+        }
+        let definition = read(&routine.facts.definition);
+        let definition = definition.map_err(|error| Rejection::unprocessable("routine.invalid", error))?;
         let started_by = match self.context.actor {
             Actor::User(user) => Some(Party::user(user)),
             Actor::Agent(agent) => Some(Party::agent(agent)),
@@ -138,7 +151,7 @@ impl Unfolding<'_> {
         Ok(RoutineRunFacts {
             routine_id: routine.id.clone(),
             definition_hash: routine.facts.definition_hash.clone(),
-            inputs: routine.inputs_with_defaults(given)?,
+            inputs: inputs_with_defaults(&definition, given)?,
             triggered_via: "manual".into(),
             triggered_by_id: None,
             started_by,
@@ -158,18 +171,21 @@ impl Unfolding<'_> {
         self.add(Draft::public(id.as_str(), started, face));
     }
 
-    /// Somebody stops a run.
+    /// Somebody stops a run. The one that called it goes on.
     pub(super) fn cancel_run(&mut self, run: &Arc<RoutineRun>) -> Result<(), Rejection> {
         if !run.status.is_live() {
             let detail = format!("pipeline run has already ended ({})", run.status);
             return Err(Rejection::conflict("routine.run_over", detail));
         }
-        self.stop_run(run);
+        let next = self.stop_run(run);
+        let mut machine = Machine::of(self);
+        next.into_iter().for_each(|next| machine.go_on(next));
         Ok(())
     }
 
     /// A run ends with all that it called, the last one first; for the one that called it, a step has failed.
-    pub(super) fn stop_run(&mut self, run: &Arc<RoutineRun>) {
+    /// That one may go on.
+    pub(super) fn stop_run(&mut self, run: &Arc<RoutineRun>) -> Option<RoutineRunId> {
         let mut chain = vec![Arc::clone(run)];
         while let Some(WaitOn::Run(called)) =
             chain.last().and_then(|run| run.waiting.as_ref()).map(|waiting| &waiting.on)
@@ -178,6 +194,7 @@ impl Unfolding<'_> {
             chain.push(called);
         }
         let by = self.context.actor.clone();
+        let mut next = None;
         for (depth, run) in chain.iter().enumerate().rev() {
             if run.waitpoint().is_some() {
                 self.close_waitpoint(run, WaitpointOutcome::Cancelled, None, &by);
@@ -189,10 +206,9 @@ impl Unfolding<'_> {
                 self.add(Draft::public(run.id.as_str(), over, face));
                 continue;
             }
-            let mut machine = Machine::of(self);
-            let next = machine.end_run(&run.id, over);
-            next.into_iter().for_each(|next| machine.go_on(next));
+            next = Machine::of(self).end_run(&run.id, over);
         }
+        next
     }
 
     fn close_waitpoint(
@@ -214,16 +230,16 @@ impl Unfolding<'_> {
         next.into_iter().for_each(|next| machine.go_on(next));
     }
 
-    /// Whoever has the token decides, once. One that never was, is decided or is over answers alike.
+    /// Somebody decides, once. One that never was, is decided or is over answers alike.
     pub(super) fn decide_waitpoint(
         &mut self,
-        token: &str,
+        waitpoint: &str,
         approved: bool,
         comment: Option<&Text>,
         payload: Option<&Value>,
     ) -> Result<(), Rejection> {
         let routines = &self.state.routines;
-        let run = routines.waitpoints.get(token).and_then(|id| routines.runs.get(id)).cloned();
+        let run = routines.waitpoints.get(waitpoint).and_then(|id| routines.runs.get(id)).cloned();
         let is_open = |run: &Arc<RoutineRun>| match run.waiting.as_ref().map(|waiting| &waiting.on) {
             Some(WaitOn::Approval { timeout_at, .. }) => self.context.now < *timeout_at,
             _ => false,
@@ -231,7 +247,9 @@ impl Unfolding<'_> {
         let run = run.filter(is_open).ok_or_else(|| {
             Rejection::conflict("waitpoint.not_pending", "waitpoint: already decided or expired")
         })?;
-        if payload.is_some_and(|payload| payload.to_string().len() > PAYLOAD_BYTES_MAX) {
+        let is_too_large =
+            |payload: &Value| !template::fits(payload) || payload.to_string().len() > PAYLOAD_BYTES_MAX;
+        if payload.is_some_and(is_too_large) {
             return Err(Rejection::too_large("waitpoint.payload_too_large", "payload is larger than 32 KiB"));
         }
         let comment = comment.map(|comment| comment.chars().take(COMMENT_CHARS_MAX).collect::<String>());
@@ -250,8 +268,13 @@ impl Unfolding<'_> {
         Ok(())
     }
 
-    /// A time has come, or there is more to do. What is not so any more is not done.
+    /// A time has come, there is more to do, or its routine is gone. What is not so any more is not done.
     pub(super) fn wake_run(&mut self, run: &Arc<RoutineRun>) {
+        if self.state.routines.orphans.contains(&run.id) {
+            // The one that called it is woken by itself.
+            self.stop_run(run);
+            return;
+        }
         let now = self.context.now;
         match run.waiting.as_ref().map(|waiting| &waiting.on) {
             None if run.status == RoutineRunStatus::Running => Machine::of(self).go_on(run.id.clone()),

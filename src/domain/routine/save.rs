@@ -5,10 +5,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::definition::Definition;
+use super::template::fits;
 use super::{
     Routine, RoutineDeleted, RoutineDraft, RoutineFacts, RoutineSaved, RoutineStatus, definition_hash,
 };
-use crate::issue::{Detached, IssuesDetached, via};
+use crate::issue::{Detached, via};
 use crate::unfolding::Unfolding;
 use crate::{AgentId, CrewId, Draft, MissionId, Rejection, RoutineId, RoutineRunId, Text, Workspace};
 
@@ -16,6 +17,12 @@ use crate::{AgentId, CrewId, Draft, MissionId, Rejection, RoutineId, RoutineRunI
 const NAME_CHARS_MAX: usize = 200;
 const SUMMARY_CHARS_MAX: usize = 1_000;
 const DESCRIPTION_CHARS_MAX: usize = 4_000;
+/// Most routines of a workspace.
+const ROUTINES_MAX: usize = 1_000;
+/// Largest definition, as JSON: each run that is not over may hold one of its own.
+const DEFINITION_BYTES_MAX: usize = 256 << 10;
+/// Past this many frames the end of a routine ends no further run of it.
+const FRAMES_MAX: usize = 1_000;
 /// Words that stand where slugs do in paths.
 const RESERVED: [&str; 4] = ["runs", "save", "test_run", "waitpoints"];
 
@@ -77,6 +84,9 @@ impl Unfolding<'_> {
         };
         let slug = slug(wish)?;
         let definition = Value::Object(definition.clone());
+        if definition.to_string().len() > DEFINITION_BYTES_MAX || !fits(&definition) {
+            return Err(unfit("definition is larger than 256 KiB, or too deep"));
+        }
         let read = Definition::read(&definition).map_err(unfit)?;
         let routine = self.routine_facts(&slug, draft, definition)?;
         if !is_tested && draft.skip_test_gate != Some(true) {
@@ -89,6 +99,10 @@ impl Unfolding<'_> {
         let change_summary =
             change_summary.map(|text| within("change_summary", text, SUMMARY_CHARS_MAX)).transpose()?;
         let before = self.state.routines.named(&slug).cloned();
+        if before.is_none() && self.state.routines.all.len() >= ROUTINES_MAX {
+            let detail = format!("there are {ROUTINES_MAX} routines already, which is the most");
+            return Err(Rejection::invalid("routine.too_many", detail));
+        }
         let skips_governance = draft.skip_governance_gate == Some(true);
         let saved = governed(before.as_deref(), routine, &read, skips_governance, change_summary);
         if before.as_deref().is_some_and(|before| is_as_before(before, &saved)) {
@@ -140,18 +154,19 @@ impl Unfolding<'_> {
     pub(super) fn delete_routine(&mut self, routine: &Arc<Routine>) {
         let bound = crate::index::under(&self.state.issues.by_routine, &routine.id);
         let issues: Vec<MissionId> = bound.cloned().collect();
-        if !issues.is_empty() {
-            let from = Detached::Routine(routine.id.clone());
-            self.add(Draft::internal(routine.id.as_str(), IssuesDetached { from, issues }));
-        }
+        self.detach(&Detached::Routine(routine.id.clone()), issues);
         let face = routine.deleted_face(self.context.actor);
         let deleted = RoutineDeleted { slug: routine.facts.slug.clone() };
         self.add(Draft::public(routine.id.as_str(), deleted, face));
         let live: Vec<RoutineRunId> = self.state.routines.live_runs_of(&routine.id).cloned().collect();
         for id in live {
+            // The engine ends the others, and goes on with those that called them.
+            if self.len() >= FRAMES_MAX {
+                return;
+            }
             // The end of one may have been the end of another.
             let run = self.state.routines.runs.get(&id).filter(|run| run.status.is_live()).cloned();
-            run.iter().for_each(|run| self.stop_run(run));
+            run.iter().for_each(|run| drop(self.stop_run(run)));
         }
     }
 }

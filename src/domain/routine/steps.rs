@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::definition::{Action, Step, Until, Verb};
 use super::machine::{Acted, Machine};
+use super::run::inputs_with_defaults;
 use super::template::{render, render_value};
 use super::{
     Caller, RoutineRun, RoutineRunFacts, RoutineStatus, RoutineStepWaiting, StepWaitsFor, WaitpointCreated,
@@ -18,8 +19,6 @@ const DEPTH_MAX: u32 = 10;
 const DECISION_SECONDS: u64 = 24 * 60 * 60;
 /// Longest title, prompt or body that people are told, in letters.
 const TOLD_CHARS_MAX: usize = 2_000;
-/// What may be asked of another server.
-const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 fn failed(error: impl Into<String>) -> Acted {
     Acted::Done(Err(error.into().into()))
@@ -35,7 +34,7 @@ impl Machine<'_, '_> {
         let scope = self.known(&run.id).scope(item);
         match &step.action {
             Action::Transform { input, expression } => {
-                let made = transform::apply(expression, &render_value(input, &scope));
+                let made = transform::apply(expression, &render_value(input, &scope), scope.effort);
                 Acted::Done(made.map_err(Into::into))
             }
             Action::Notify { title, body } => {
@@ -68,12 +67,8 @@ impl Machine<'_, '_> {
                     }
                 }
             }
-            Action::Http { method, url, .. } => {
-                let method = method.to_uppercase();
+            Action::Http { url, .. } => {
                 let url = render(url, &scope);
-                if !METHODS.contains(&&*method) {
-                    return failed(format!("method must be one of: {}", METHODS.join(", ")));
-                }
                 if !url.starts_with("http://") && !url.starts_with("https://") {
                     return failed("url must begin with http:// or https://");
                 }
@@ -126,7 +121,7 @@ impl Machine<'_, '_> {
         let mint = self.unfolding.context.mint;
         let created = WaitpointCreated {
             step_id: step_id.clone(),
-            token: format!("{}{}", mint.hex16(), mint.hex16()).into(),
+            waitpoint: format!("{}{}", mint.hex16(), mint.hex16()).into(),
             prompt: prompt.as_str().into(),
             timeout_at: self.after(timeout.unwrap_or(DECISION_SECONDS)),
         };
@@ -148,7 +143,11 @@ impl Machine<'_, '_> {
             return failed(format!("{slug}: {}", routine.refused().detail));
         }
         let Value::Object(inputs) = inputs else { return failed("inputs is no object") };
-        let inputs = match routine.inputs_with_defaults(&inputs) {
+        let definition = match self.definition_of(&routine) {
+            Ok(definition) => definition,
+            Err(error) => return failed(error),
+        };
+        let inputs = match inputs_with_defaults(&definition, &inputs) {
             Ok(inputs) => inputs,
             Err(refused) => return failed(refused.detail),
         };

@@ -8,8 +8,11 @@ use std::fmt::{self, Write};
 
 use serde_json::{Map, Value};
 
-/// How much one rendering may yield: steps feed each other, and doubling would otherwise have no end.
-pub(super) const BYTES_MAX: usize = 1024 * 1024;
+use super::effort::Effort;
+
+/// How much one rendering may yield: steps feed each other, and doubling would otherwise have no end. It is
+/// four times what a step may yield.
+pub(super) const BYTES_MAX: usize = 256 << 10;
 
 /// How deep a rendered value may nest: `serde_json` reads 128 levels back, and what is kept is wrapped.
 pub(super) const LEVELS_MAX: usize = 100;
@@ -34,6 +37,8 @@ pub(super) struct Scope<'a> {
     pub run: &'a Value,
     /// The item at hand within a `foreach`, for `item`.
     pub item: Option<&'a Value>,
+    /// Where it is noted what that costs.
+    pub effort: &'a Effort,
 }
 
 impl<'a> Scope<'a> {
@@ -60,19 +65,32 @@ impl<'a> Scope<'a> {
 /// The text with every `{{ … }}` filled in: strings as they are, null and the unknown as nothing, the rest as
 /// compact JSON. What goes beyond [`BYTES_MAX`] is cut off.
 pub(super) fn render(text: &str, scope: &Scope<'_>) -> String {
-    Renderer { scope, room: Room(BYTES_MAX) }.text(text)
+    let mut renderer = Renderer { scope, room: Room(BYTES_MAX) };
+    let text = renderer.text(text);
+    renderer.note();
+    text
 }
 
 /// The value with every string in it rendered. A string that is exactly one `{{ … }}` becomes what it names,
 /// of whatever type that is, or `""` if it names nothing. Names of members stay as they are. Once
 /// [`BYTES_MAX`] is used up the rest is left out, and what nests deeper than [`LEVELS_MAX`] is null.
 pub(super) fn render_value(value: &Value, scope: &Scope<'_>) -> Value {
-    Renderer { scope, room: Room(BYTES_MAX) }.value(value, LEVELS_MAX)
+    let mut renderer = Renderer { scope, room: Room(BYTES_MAX) };
+    let value = renderer.value(value, LEVELS_MAX);
+    renderer.note();
+    value
 }
 
 /// Whether a step's `if` lets it run: rendered, it is neither blank nor `false`, `0` or `null`.
 pub(super) fn holds(condition: &str, scope: &Scope<'_>) -> bool {
     !matches!(render(condition, scope).trim(), "" | "false" | "0" | "null")
+}
+
+/// How much of [`BYTES_MAX`] a value takes; all of it where it takes more.
+pub(super) fn size(value: &Value) -> usize {
+    let mut room = Room(BYTES_MAX);
+    room.takes_value(value, LEVELS_MAX);
+    BYTES_MAX - room.0
 }
 
 /// Whether a value keeps to [`BYTES_MAX`] and [`LEVELS_MAX`], so that it can be what a step yields.
@@ -86,6 +104,11 @@ struct Renderer<'a> {
 }
 
 impl Renderer<'_> {
+    /// What was written; what was read of templates is noted meanwhile.
+    fn note(&self) {
+        self.scope.effort.add(BYTES_MAX - self.room.0);
+    }
+
     fn value(&mut self, value: &Value, levels: usize) -> Value {
         match value {
             Value::String(text) => self.string(text, levels),
@@ -134,6 +157,7 @@ impl Renderer<'_> {
     }
 
     fn write(&self, text: &str, page: &mut Page) -> fmt::Result {
+        self.scope.effort.add(text.len());
         let mut rest = text;
         while let Some((before, reference, after)) = next_reference(rest) {
             page.write_str(before)?;
@@ -236,6 +260,7 @@ mod tests {
         steps: BTreeMap<String, Value>,
         run: Value,
         item: Value,
+        effort: Effort,
     }
 
     impl Known {
@@ -246,11 +271,13 @@ mod tests {
                 steps: BTreeMap::from([("step-1".to_owned(), output)]),
                 run: json!({ "id": "run_1" }),
                 item: json!({ "id": 7 }),
+                effort: Effort::default(),
             }
         }
 
         fn scope(&self) -> Scope<'_> {
-            Scope { inputs: &self.inputs, steps: &self.steps, run: &self.run, item: Some(&self.item) }
+            let item = Some(&self.item);
+            Scope { inputs: &self.inputs, steps: &self.steps, run: &self.run, item, effort: &self.effort }
         }
 
         fn render(&self, text: &str) -> String {
@@ -404,6 +431,17 @@ mod tests {
         assert_eq!(known.render(&"{{ inputs.none }}".repeat(50_000)), "");
         assert_eq!(known.render(&"{{ inputs.much }}".repeat(50_000)).len(), BYTES_MAX);
         assert_eq!(known.render(&"{{".repeat(500_000)).len(), 1_000_000);
+    }
+
+    #[test]
+    fn what_is_read_and_written_is_noted() {
+        let known = Known::new(json!({ "x": "abc", "much": vec![0; BYTES_MAX] }));
+        known.render("<{{ inputs.x }}>");
+        assert_eq!(known.effort.so_far(), "<{{ inputs.x }}>".len() + "<abc>".len());
+        let before = known.effort.so_far();
+        known.render_value(json!("{{ inputs.much }}"));
+        assert_eq!(known.effort.so_far() - before, BYTES_MAX, "what did not fit was looked at as well");
+        assert_eq!((size(&json!("abc")), size(&known.inputs["much"])), (3, BYTES_MAX));
     }
 
     #[test]

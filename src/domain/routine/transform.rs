@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde_json::{Deserializer, Value};
 
+use super::effort::{Effort, STEP_MAX};
 use super::template;
 
 /// How long an expression may be; it bounds the number of operations as well.
@@ -20,16 +21,36 @@ const MISSING: &Value = &Value::Null;
 ///
 /// # Errors
 ///
-/// What is wrong with the expression, or where it does not suit the input, in a few words.
-pub(super) fn apply(expression: &str, input: &Value) -> Result<Value, String> {
+/// What is wrong with the expression, or where it does not suit the input, in a few words; or that it takes
+/// more work than a step may.
+pub(super) fn apply(expression: &str, input: &Value, effort: &Effort) -> Result<Value, String> {
+    let most = effort.so_far().saturating_add(STEP_MAX);
     let mut value = Cow::Borrowed(input);
     for operation in Reader::read(expression)? {
+        // A path into what is here anyway costs nothing; everything else reads all of it.
+        let reads = if let Operation::Select(_) = operation { 1 } else { template::size(&value) };
+        effort.add(reads);
+        if effort.so_far() > most {
+            return Err("the expression takes too much work".to_owned());
+        }
         value = match value {
             Cow::Borrowed(value) => operation.apply(value)?,
-            Cow::Owned(value) => Cow::Owned(operation.apply(&value)?.into_owned()),
+            Cow::Owned(value) => Cow::Owned(operation.apply_to(value)?),
         };
+        if let (Cow::Owned(made), false) = (&value, matches!(operation, Operation::Select(_))) {
+            effort.add(template::size(made));
+        }
     }
     Ok(value.into_owned())
+}
+
+/// Reads an expression and does nothing with it.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(super) fn check(expression: &str) -> Result<(), String> {
+    Reader::read(expression).map(drop)
 }
 
 #[derive(Debug, PartialEq)]
@@ -51,6 +72,14 @@ impl Operation {
             "tojson" | "@json" => Ok(Self::ToJson),
             "fromjson" => Ok(Self::FromJson),
             other => Err(format!("unknown function \"{other}\"")),
+        }
+    }
+
+    /// The same for what nobody else has: a part of it is taken out, not copied.
+    fn apply_to(&self, value: Value) -> Result<Value, String> {
+        match self {
+            Self::Select(key) => key.take(value),
+            _ => self.apply(&value).map(Cow::into_owned),
         }
     }
 
@@ -84,9 +113,28 @@ impl Key {
         match (value, self) {
             (Value::Null, _) => Ok(MISSING),
             (Value::Object(members), Self::Member(name)) => Ok(members.get(name).unwrap_or(MISSING)),
-            (Value::Array(items), Self::Index(index)) => Ok(item(items, *index).unwrap_or(MISSING)),
-            _ => Err(format!("cannot index {} with {self}", type_name(value))),
+            (Value::Array(items), Self::Index(index)) => {
+                Ok(place(items.len(), *index).and_then(|place| items.get(place)).unwrap_or(MISSING))
+            }
+            _ => Err(self.unfit(value)),
         }
+    }
+
+    fn take(&self, mut value: Value) -> Result<Value, String> {
+        let taken = match (&mut value, self) {
+            (Value::Null, _) => None,
+            (Value::Object(members), Self::Member(name)) => members.remove(name),
+            (Value::Array(items), Self::Index(index)) => {
+                let place = place(items.len(), *index).filter(|place| *place < items.len());
+                place.map(|place| items.swap_remove(place))
+            }
+            _ => return Err(self.unfit(&value)),
+        };
+        Ok(taken.unwrap_or_default())
+    }
+
+    fn unfit(&self, value: &Value) -> String {
+        format!("cannot index {} with {self}", type_name(value))
     }
 }
 
@@ -99,9 +147,10 @@ impl fmt::Display for Key {
     }
 }
 
-fn item(items: &[Value], index: i64) -> Option<&Value> {
+/// Which place an index means, if one at all; it may lie behind the last one.
+fn place(len: usize, index: i64) -> Option<usize> {
     let distance = usize::try_from(index.unsigned_abs()).ok()?;
-    items.get(if index < 0 { items.len().checked_sub(distance)? } else { distance })
+    if index < 0 { len.checked_sub(distance) } else { Some(distance) }
 }
 
 fn length(value: &Value) -> Result<Value, String> {
@@ -293,6 +342,10 @@ mod tests {
 
     use super::*;
 
+    fn apply(expression: &str, input: &Value) -> Result<Value, String> {
+        super::apply(expression, input, &Effort::default())
+    }
+
     fn failed(expression: &str, input: Value) -> String {
         apply(expression, &input).expect_err(expression)
     }
@@ -406,5 +459,25 @@ mod tests {
         assert!(apply("fromjson", &deep(template::LEVELS_MAX)).is_ok());
         assert_eq!(failed("fromjson", deep(template::LEVELS_MAX + 1)), "result is too large or too deep");
         assert!(failed("fromjson", deep(10_000)).contains("recursion limit"));
+    }
+
+    #[test]
+    fn an_expression_costs_what_it_reads_and_writes_and_no_more_than_a_step_may() {
+        let effort = Effort::default();
+        let input = json!({ "a": vec![0; 1_000] });
+        super::apply(".a", &input, &effort).expect("a path");
+        assert_eq!(effort.so_far(), 1);
+        super::apply(".a | tojson | length", &input, &effort).expect("short");
+        assert!((6_000..20_000).contains(&effort.so_far()), "{}", effort.so_far());
+        // Back and forth as often as an expression has room for.
+        let chain = ["tojson|fromjson"; 60].join("|");
+        let much = json!(vec![0; 50_000]);
+        let before = effort.so_far();
+        let refused = super::apply(&chain, &much, &effort).expect_err("too much");
+        assert_eq!(refused, "the expression takes too much work");
+        assert!(effort.so_far() - before < STEP_MAX + 2 * template::BYTES_MAX);
+        assert_eq!(apply("tojson|fromjson|.a[1].b", &json!({ "a": [0, { "b": 5 }] })), Ok(json!(5)));
+        assert_eq!(apply("tojson|fromjson|.a[-3].b", &json!({ "a": [0] })), Ok(Value::Null));
+        assert_eq!(failed("tojson|fromjson|.a.b", json!({ "a": [0] })), "cannot index array with \"b\"");
     }
 }

@@ -25,7 +25,10 @@ impl Schedule {
             return Err("unknown letters, or too many".to_owned());
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        parser.parse(text).map(Self).map_err(|error| error.to_string())
+        // A field that is left open may be written either way.
+        let fields = text.split_whitespace().map(|field| if field == "?" { "*" } else { field });
+        let text = fields.collect::<Vec<_>>().join(" ");
+        parser.parse(&text).map(Self).map_err(|error| error.to_string())
     }
 
     /// The first time after `time`; none if there is none.
@@ -57,6 +60,8 @@ mod tests {
             ("30 6 1,15 * *", "2026-02-15T06:30:00Z", "2026-03-01T06:30:00Z"),
             ("0 0 29 2 *", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"),
             ("0 0 * JAN SUN", "2026-01-01T00:00:00Z", "2026-01-04T00:00:00Z"),
+            ("0 0 13 * ?", "2026-02-01T00:00:00Z", "2026-02-13T00:00:00Z"),
+            ("? ? ? * 5", "2026-02-01T00:00:00Z", "2026-02-06T00:00:00Z"),
             // Either day will do, as in every cron.
             ("0 0 13 * 5", "2026-02-01T00:00:00Z", "2026-02-06T00:00:00Z"),
         ] {
@@ -67,9 +72,17 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused_with_a_reason() {
-        for text in
-            ["", "* * * *", "* * * * * *", "@daily", "60 * * * *", "x y z a b", "* * * * é", "5-1-2 * * * *"]
-        {
+        for text in [
+            "",
+            "* * * *",
+            "* * * * * *",
+            "@daily",
+            "60 * * * *",
+            "x y z a b",
+            "* * * * é",
+            "5-1-2 * * * *",
+            "5? * * * *",
+        ] {
             assert!(Schedule::parse(text).is_err_and(|reason| !reason.is_empty()), "{text}");
         }
         assert!(Schedule::parse(&format!("0 0 1 1 {}1", "1,".repeat(99))).is_err());

@@ -112,7 +112,7 @@ fn needs(command: &TrackerCommand) -> Permission {
 
 impl Unfolding<'_> {
     /// Issues lose what goes. Nothing pointed to it, nothing to tell.
-    pub(super) fn detach(&mut self, from: &Detached, issues: Vec<MissionId>) {
+    pub(crate) fn detach(&mut self, from: &Detached, issues: Vec<MissionId>) {
         let subject = match from {
             Detached::Project(id) => id.as_str(),
             Detached::Milestone(id) => id.as_str(),

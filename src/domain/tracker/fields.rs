@@ -1,13 +1,15 @@
 //! What several sorts of things here have in common: names, words, texts and references.
 
 use super::{Body, Tracker};
-use crate::issue::IssuePriority;
+use crate::issue::{IssuePriority, LABELS_MAX};
 use crate::{LabelId, Rejection, Text, Workspace};
 
 /// Longest name, in letters.
 const NAME_CHARS_MAX: usize = 200;
-/// Most labels of one rule or template.
-const LABELS_MAX: usize = 100;
+/// Longest color, icon or group, in letters.
+const SHORT_CHARS_MAX: usize = 100;
+/// Longest description, in letters: what goes takes all that name it along in one batch.
+const DESCRIPTION_CHARS_MAX: usize = 10_000;
 
 /// A name that says something.
 pub(super) fn name(wish: Option<&str>) -> Result<Text, Rejection> {
@@ -24,6 +26,24 @@ pub(super) fn name(wish: Option<&str>) -> Result<Text, Rejection> {
 /// Nothing, where a text is empty.
 pub(super) fn some(text: &str) -> Option<Text> {
     (!text.is_empty()).then(|| text.into())
+}
+
+fn bounded(field: &str, text: &str, most: usize) -> Result<Option<Text>, Rejection> {
+    if text.chars().count() > most {
+        let detail = format!("{field} must be at most {most} characters");
+        return Err(Rejection::invalid("tracker.text_too_long", detail));
+    }
+    Ok(some(text))
+}
+
+/// A word or two; nothing where it is empty.
+pub(super) fn short(field: &str, text: &str) -> Result<Option<Text>, Rejection> {
+    bounded(field, text, SHORT_CHARS_MAX)
+}
+
+/// What something is about; nothing where it is empty.
+pub(super) fn description(text: &str) -> Result<Option<Text>, Rejection> {
+    bounded("description", text, DESCRIPTION_CHARS_MAX)
 }
 
 /// What a body says, if it says it.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{asked, name, not_empty, room, said, some};
+use super::fields::{asked, name, not_empty, room, short};
 use super::{Body, LabelCreated, LabelDeleted, LabelDraft, LabelUpdated};
 use crate::issue::Detached;
 use crate::roster::audit;
@@ -39,10 +39,8 @@ pub struct Label {
 
 fn color(wish: Option<&str>) -> Result<Text, Rejection> {
     let color = wish.unwrap_or_default().trim();
-    if color.is_empty() {
-        return Err(Rejection::invalid("label.color_required", "color is required"));
-    }
-    Ok(color.into())
+    let required = || Rejection::invalid("label.color_required", "color is required");
+    short("color", color)?.ok_or_else(required)
 }
 
 impl Workspace {
@@ -63,7 +61,7 @@ impl Workspace {
         let label = LabelFacts {
             name: name(draft.name.as_deref())?,
             color: color(draft.color.as_deref())?,
-            label_group: said(draft.label_group.as_ref()).map(Into::into),
+            label_group: short("label_group", draft.label_group.as_deref().unwrap_or_default())?,
         };
         self.label_name_is_free(&label.name, None)?;
         room(self.tracker.labels.len(), LABELS_MAX, "labels")?;
@@ -88,7 +86,7 @@ impl Workspace {
             label.color = color(Some(wish))?;
         }
         if let Some(group) = &patch.label_group {
-            label.label_group = some(group);
+            label.label_group = short("label_group", group)?;
         }
         not_empty(patch)?;
         self.label_name_is_free(&label.name, Some(id))?;

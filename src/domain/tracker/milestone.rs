@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{asked, date, name, not_empty, room, some, word};
+use super::fields::{asked, date, description, name, not_empty, room, word};
 use super::{Body, MilestoneCreated, MilestoneDeleted, MilestoneDraft, MilestoneUpdated};
 use crate::entry::words;
 use crate::issue::{Detached, Tally};
@@ -135,7 +135,9 @@ impl MilestoneFacts {
         if let Some(day) = &patch.target_date {
             facts.target_date = date("target_date", day)?;
         }
-        patch.description.iter().for_each(|text| facts.description = some(text));
+        if let Some(text) = &patch.description {
+            facts.description = description(text)?;
+        }
         patch.position.iter().for_each(|position| facts.position = *position);
         Ok(facts)
     }

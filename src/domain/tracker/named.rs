@@ -1,6 +1,6 @@
 //! Labels, projects and milestones by the names that a file gives them: what is not there yet is made.
 
-use super::project::slug;
+use super::project::slug_of;
 use super::{LabelDraft, MilestoneDraft, ProjectDraft};
 use crate::unfolding::Unfolding;
 use crate::{LabelId, MilestoneId, ProjectId, Rejection};
@@ -23,12 +23,12 @@ impl Unfolding<'_> {
         Ok(self.made(drafts).into())
     }
 
-    /// The project of a slug or a name. Two names that make one slug are of one project: there is no second.
+    /// The project of a slug or a name. Names that make the same slug are one project.
     pub(crate) fn project_named(&mut self, name: &str) -> Result<ProjectId, Rejection> {
-        let tracker = &self.state.tracker;
-        let by_name = || tracker.projects.values().find(|project| *project.facts.name == *name.trim());
-        let found = tracker.project(name).or_else(by_name);
-        let found = found.or_else(|| tracker.project(&slug(name, &ProjectId::from(""))));
+        let name = name.trim();
+        let by_slug = || self.state.tracker.project(&slug_of(name)?);
+        let by_name = || self.state.tracker.projects.values().find(|project| *project.facts.name == *name);
+        let found = self.state.tracker.project(name).or_else(by_slug).or_else(by_name);
         if let Some(found) = found {
             return Ok(found.id.clone());
         }
@@ -44,7 +44,7 @@ impl Unfolding<'_> {
         name: &str,
     ) -> Result<MilestoneId, Rejection> {
         let mut own = self.state.tracker.milestones_of(project);
-        if let Some(found) = own.find(|milestone| *milestone.facts.name == *name.trim()) {
+        if let Some(found) = own.find(|milestone| *milestone.facts.name == *name) {
             return Ok(found.id.clone());
         }
         drop(own);

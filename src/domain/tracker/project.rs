@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::fields::{asked, date, name, not_empty, room, some, word};
-use super::{Body, ProjectCreated, ProjectDeleted, ProjectDraft, ProjectUpdated};
+use super::fields::{asked, date, description, name, not_empty, room, short, word};
+use super::{Body, MilestoneDeleted, ProjectCreated, ProjectDeleted, ProjectDraft, ProjectUpdated};
 use crate::entry::words;
 use crate::issue::{Detached, IssuePriority, Party, PartyType, Tally};
 use crate::roster::audit;
@@ -91,8 +91,13 @@ pub struct Project {
     pub changed: Offset,
 }
 
-/// Lower case, spaces to hyphens, letters and digits only; what has none of these is called by its id.
-pub(super) fn slug(name: &str, id: &ProjectId) -> Text {
+/// What has a slug by its name has that one; the others are called by their ids.
+fn slug(name: &str, id: &ProjectId) -> Text {
+    slug_of(name).unwrap_or_else(|| id.as_str().into())
+}
+
+/// Lower case, spaces to hyphens, letters and digits only; none, if there are none of these.
+pub(super) fn slug_of(name: &str) -> Option<Text> {
     let mut slug = String::new();
     for letter in name.trim().to_lowercase().chars() {
         match letter {
@@ -101,10 +106,8 @@ pub(super) fn slug(name: &str, id: &ProjectId) -> Text {
             _ => {}
         }
     }
-    match slug.trim_end_matches('-') {
-        "" => id.as_str().into(),
-        slug => slug.into(),
-    }
+    let slug = slug.trim_end_matches('-');
+    (!slug.is_empty()).then(|| slug.into())
 }
 
 impl Workspace {
@@ -206,9 +209,15 @@ impl Workspace {
         if let Some(day) = &patch.target_date {
             facts.target_date = date("target_date", day)?;
         }
-        patch.description.iter().for_each(|text| facts.description = some(text));
-        patch.icon.iter().for_each(|text| facts.icon = some(text));
-        patch.color.iter().for_each(|text| facts.color = some(text).unwrap_or_else(|| COLOR_DEFAULT.into()));
+        if let Some(text) = &patch.description {
+            facts.description = description(text)?;
+        }
+        if let Some(text) = &patch.icon {
+            facts.icon = short("icon", text)?;
+        }
+        if let Some(text) = &patch.color {
+            facts.color = short("color", text)?.unwrap_or_else(|| COLOR_DEFAULT.into());
+        }
         Ok(facts)
     }
 
@@ -224,6 +233,10 @@ impl Workspace {
                 Rejection::invalid("project.lead_type", "lead_type must be 'user' or 'agent'")
             })?),
         };
+        if patch.lead_type.as_deref() == Some("") && patch.lead_id.is_none() {
+            // Either half clears both (`issues.md` 15.2).
+            return Ok(None);
+        }
         let id = patch.lead_id.as_deref().or(before.map(|before| &*before.id));
         let Some(id) = id.filter(|id| !id.is_empty()) else { return Ok(None) };
         let kind = kind.ok_or_else(|| {
@@ -247,8 +260,13 @@ impl Unfolding<'_> {
     /// A project goes with its milestones; its issues stay, and nothing points to it any more.
     pub(super) fn delete_project(&mut self, project: &str) -> Result<(), Rejection> {
         let project = self.state.project(project)?.clone();
-        let milestones: Vec<MilestoneId> =
-            self.state.tracker.milestones_of(&project.id).map(|milestone| milestone.id.clone()).collect();
+        let own: Vec<(MilestoneId, Text)> = self
+            .state
+            .tracker
+            .milestones_of(&project.id)
+            .map(|milestone| (milestone.id.clone(), milestone.facts.name.clone()))
+            .collect();
+        let milestones: Vec<MilestoneId> = own.iter().map(|(id, _)| id.clone()).collect();
         let issues = self.state.issues.of_project(&project.id).map(|issue| issue.id.clone()).collect();
         self.detach(&Detached::Project(project.id.clone()), issues);
         for milestone in &milestones {
@@ -260,6 +278,11 @@ impl Unfolding<'_> {
             template.project_id.take_if(|own| *own == project.id);
             template.milestone_id.take_if(|own| milestones.contains(own));
         });
+        for (id, name) in own {
+            let face = audit("deleted", "MILESTONE", id.as_str(), &name, self.context.actor);
+            let deleted = MilestoneDeleted { project_id: project.id.clone() };
+            self.add(Draft::public(id.as_str(), deleted, face));
+        }
         let face = audit("deleted", "PROJECT", project.id.as_str(), &project.facts.name, self.context.actor);
         let deleted = ProjectDeleted { slug: project.facts.slug, milestones };
         self.add(Draft::public(project.id.as_str(), deleted, face));

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cron::Schedule;
-use super::fields::{asked, not_empty, room, some};
+use super::fields::{asked, description, not_empty, room};
 use super::{
     Body, RecurringCreated, RecurringDeleted, RecurringDraft, RecurringFired, RecurringUpdated,
     TrackerCommand,
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Most templates of a workspace: the end of a project changes those that name it, in one batch.
-const TEMPLATES_MAX: usize = 1_000;
+const TEMPLATES_MAX: usize = 500;
 /// Most templates that fire in one go, the oldest first.
 const DUE_MAX: usize = 100;
 
@@ -204,7 +204,9 @@ impl Workspace {
         if let Some(text) = &patch.labels_json {
             facts.labels = self.labels_of_json(text)?;
         }
-        patch.description.iter().for_each(|text| facts.description = some(text));
+        if let Some(text) = &patch.description {
+            facts.description = description(text)?;
+        }
         facts.enabled = patch.enabled.unwrap_or(facts.enabled);
         Ok(facts)
     }

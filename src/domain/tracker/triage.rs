@@ -10,7 +10,7 @@ use super::{
     TriageRuleUpdated,
 };
 use crate::entry::words;
-use crate::issue::{Issue, IssueFacts, IssuePriority, Party, PartyType, Seat};
+use crate::issue::{Issue, IssueFacts, IssuePriority, LABELS_MAX, Party, PartyType, Seat};
 use crate::roster::audit;
 use crate::unfolding::Unfolding;
 use crate::{
@@ -22,12 +22,19 @@ use crate::{
 const RULES_MAX: usize = 100;
 /// Longest pattern, in letters.
 const PATTERN_CHARS_MAX: usize = 1_000;
-/// Most memory of a compiled expression, and again of what it remembers of its work.
-const EXPRESSION_BYTES_MAX: usize = 512 << 10;
+/// Most memory of a compiled expression: what it takes to hold a letter against it grows with that.
+const EXPRESSION_BYTES_MAX: usize = 32 << 10;
+/// Most memory of what it remembers of its work.
+const MEMORY_BYTES_MAX: usize = 512 << 10;
 /// Most issues changed in one go: five entries each, and one batch holds 4,096.
 const TOUCHED_MAX: u64 = 500;
 /// Most titles held against rules in one go: a writer has others to serve.
 const COMPARISONS_MAX: u64 = 200_000;
+/// Most that expressions may cost in one go: letters of titles times the KiB of what they are held against.
+/// At its worst that is a second's work.
+const EXPRESSIONS_COST_MAX: u64 = 8_000_000;
+/// Sizes that a compiled expression is tried with, to know which one it has.
+const EXPRESSION_SIZES: [usize; 3] = [2 << 10, 8 << 10, EXPRESSION_BYTES_MAX];
 
 words! {
     /// How a title is held against a pattern.
@@ -85,8 +92,24 @@ pub struct TriageRule {
 /// A pattern, ready to be used.
 enum Pattern {
     Contains(String),
-    Expression(Regex),
+    /// With its size in KiB.
+    Expression(Regex, u64),
     Exact(Text),
+}
+
+/// An expression, and how many KiB it takes at most.
+fn expression(pattern: &str) -> Result<(Regex, u64), regex::Error> {
+    let built =
+        |bytes: usize| RegexBuilder::new(pattern).size_limit(bytes).dfa_size_limit(MEMORY_BYTES_MAX).build();
+    let mut refused = None;
+    for bytes in EXPRESSION_SIZES {
+        match built(bytes) {
+            Ok(expression) => return Ok((expression, bytes as u64 >> 10)),
+            Err(error @ regex::Error::CompiledTooBig(_)) => refused = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused.unwrap_or(regex::Error::CompiledTooBig(EXPRESSION_BYTES_MAX)))
 }
 
 impl Pattern {
@@ -95,24 +118,29 @@ impl Pattern {
             MatchType::Contains => Self::Contains(pattern.to_lowercase()),
             MatchType::Exact => Self::Exact(pattern.into()),
             MatchType::Regex => {
-                let expression = RegexBuilder::new(pattern)
-                    .size_limit(EXPRESSION_BYTES_MAX)
-                    .dfa_size_limit(EXPRESSION_BYTES_MAX)
-                    .build();
-                Self::Expression(expression.map_err(|error| {
+                let (expression, size) = expression(pattern).map_err(|error| {
                     // The last line says what is wrong; those before draw where.
                     let text = error.to_string();
                     let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
                     Rejection::invalid("triage_rule.regex", format!("Invalid regex pattern: {reason}"))
-                })?)
+                })?;
+                Self::Expression(expression, size)
             }
         })
+    }
+
+    /// What it costs to hold a title against it, where that is more than a look.
+    fn cost(&self, title: &str) -> u64 {
+        match self {
+            Self::Expression(_, size) => size.saturating_mul(title.len() as u64),
+            Self::Contains(_) | Self::Exact(_) => 0,
+        }
     }
 
     fn fits(&self, title: &str, lowercase: &str) -> bool {
         match self {
             Self::Contains(part) => lowercase.contains(part),
-            Self::Expression(expression) => expression.is_match(title),
+            Self::Expression(expression, _) => expression.is_match(title),
             Self::Exact(whole) => *title == **whole,
         }
     }
@@ -281,7 +309,8 @@ impl Workspace {
             self.agree_on_project(&mut facts, false)?;
         }
         let new = self.tracker.labels_left(&rule.labels).into_iter();
-        let new: Vec<LabelId> = new.filter(|label| !facts.labels.contains(label)).collect();
+        let new = new.filter(|label| !facts.labels.contains(label));
+        let new: Vec<LabelId> = new.take(LABELS_MAX.saturating_sub(facts.labels.len())).collect();
         facts.labels.extend(new);
         Ok((seat, facts))
     }
@@ -304,21 +333,21 @@ impl Unfolding<'_> {
         let before = self.state.tracker.triage_left_at.clone();
         let waiting = self.state.issues.tallies.untriaged.clone();
         let first = before.clone().unwrap_or_else(|| "".into());
-        let mut last = None;
+        let (mut last, mut cost) = (None, 0);
         for id in waiting.range(first..).filter(|id| Some(*id) != before.as_ref()) {
-            if done.processed >= most || done.matched >= TOUCHED_MAX {
+            if done.processed >= most || done.matched >= TOUCHED_MAX || cost >= EXPRESSIONS_COST_MAX {
                 done.left_at = last;
                 break;
             }
             done.processed += 1;
             last = Some(id.clone());
-            if let Some(rule) = self.triage(id, &rules)? {
+            if let Some(rule) = self.triage(id, &rules, &mut cost)? {
                 done.count(&rule);
             }
         }
         let workspace = self.state.roster.opened.as_ref().map(|opened| opened.id.clone());
         if let Some(workspace) = workspace
-            && (done.matched > 0 || done.left_at != before)
+            && (done.processed > 0 || done.left_at != before)
         {
             self.add(Draft::internal(workspace.as_str(), done));
         }
@@ -330,12 +359,15 @@ impl Unfolding<'_> {
         &mut self,
         id: &MissionId,
         rules: &[(TriageRule, Pattern)],
+        cost: &mut u64,
     ) -> Result<Option<TriageRuleId>, Rejection> {
         let Some(issue) = self.state.issues.all.get(id).cloned() else { return Ok(None) };
         let lowercase = issue.title.to_lowercase();
-        let Some((rule, _)) = rules.iter().find(|(_, pattern)| pattern.fits(&issue.title, &lowercase)) else {
-            return Ok(None);
+        let fits = |(_, pattern): &&(TriageRule, Pattern)| {
+            *cost = cost.saturating_add(pattern.cost(&issue.title));
+            pattern.fits(&issue.title, &lowercase)
         };
+        let Some((rule, _)) = rules.iter().find(fits) else { return Ok(None) };
         let (seat, facts) = self.state.ruled(&rule.facts, &issue)?;
         Ok(self.triage_issue(&issue, seat, facts, &rule.facts.name).then(|| rule.id.clone()))
     }
@@ -360,5 +392,25 @@ impl TriageProcessed {
             Some(matches) => matches.count += 1,
             None => self.rules.push(RuleMatches { rule_id: rule.clone(), count: 1 }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_small_and_costs_by_its_size() {
+        for pattern in [r"\bbug\b", r"(?i)^\[(crash|panic)\]", r"\d+", "[a-z]{3,8}-[0-9]+", r"\w+ error"] {
+            assert!(Pattern::of(MatchType::Regex, pattern).is_ok(), "{pattern}");
+        }
+        for pattern in [r"(\w{50}){50}", r"(?:.*.*.*){100}x", r"\pL{200}", "("] {
+            let refused = Pattern::of(MatchType::Regex, pattern).map(|_| ()).expect_err(pattern);
+            assert!(refused.detail.starts_with("Invalid regex pattern: "), "{}", refused.detail);
+        }
+        let cost = |kind, pattern| Pattern::of(kind, pattern).map(|pattern| pattern.cost("ten bytes.")).ok();
+        assert_eq!(cost(MatchType::Regex, "a"), Some(20));
+        assert_eq!(cost(MatchType::Contains, "a"), Some(0));
+        assert!(cost(MatchType::Regex, r"[a-z]{3}\w error").is_some_and(|cost| cost > 20));
     }
 }

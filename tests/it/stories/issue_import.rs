@@ -407,3 +407,20 @@ fn a_place_is_in_the_column_of_the_other_issue() {
     place(&mut play, &c, None, Some(&b)).expect("granted");
     assert_eq!(play.found(&c).facts.sort_order, 4.0);
 }
+
+#[test]
+fn names_that_make_one_slug_are_one_project() {
+    let mut play = Play::desk();
+    let of = |title: &str, project: &str| ImportedIssue { project: Some(project.into()), ..row(title) };
+    let file = vec![
+        of("One", "Mobile App"),
+        of("Two", "mobile app "),
+        of("Three", "mobile-app"),
+        of("Four", "日本"),
+    ];
+    import(&mut play, file).expect("granted");
+    let project = |title: &str| called(&play, title).facts.project_id.clone();
+    assert!(project("One").is_some());
+    assert_eq!((project("One"), project("One")), (project("Two"), project("Three")));
+    assert_eq!(play.world.state.tracker.projects.len(), 2);
+}

@@ -22,6 +22,7 @@ mod people;
 pub(crate) mod play;
 mod preconditions;
 mod roster;
+mod routine_bounds;
 mod routines;
 mod series;
 mod settings;

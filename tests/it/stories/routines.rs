@@ -13,68 +13,68 @@ use taffrail_projections::{WorkspaceWorld, World};
 use super::kit::{LOG, crew, member};
 use super::play::Play;
 
-const HOUR_MS: u64 = 60 * 60 * 1_000;
+pub(crate) const HOUR_MS: u64 = 60 * 60 * 1_000;
 
-fn object(value: Value) -> Map<String, Value> {
+pub(crate) fn object(value: Value) -> Map<String, Value> {
     value.as_object().cloned().expect("an object")
 }
 
-fn draft(slug: &str, definition: Value) -> RoutineDraft {
+pub(crate) fn draft(slug: &str, definition: Value) -> RoutineDraft {
     RoutineDraft { slug: Some(slug.into()), definition: Some(object(definition)), ..RoutineDraft::default() }
 }
 
-fn save(draft: RoutineDraft) -> RoutineCommand {
+pub(crate) fn save(draft: RoutineDraft) -> RoutineCommand {
     RoutineCommand::Save { draft: draft.into(), is_tested: true }
 }
 
 /// The play with routines of its own.
-struct Stage(Play);
+pub(crate) struct Stage(pub(crate) Play);
 
 impl Stage {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self(Play::begin())
     }
 
     /// A routine of these steps, which nobody has to look at.
     #[track_caller]
-    fn routine(&mut self, slug: &str, steps: Value) -> RoutineId {
+    pub(crate) fn routine(&mut self, slug: &str, steps: Value) -> RoutineId {
         let draft = draft(slug, json!({ "steps": steps }));
         let draft = RoutineDraft { skip_governance_gate: Some(true), ..draft };
         let made = self.0.wish(&member(Role::Owner), save(draft)).expect("saved");
         (&*made[0].subject).into()
     }
 
-    fn found(&self, slug: &str) -> &Routine {
+    pub(crate) fn found(&self, slug: &str) -> &Routine {
         self.0.world.state.routine(slug).expect("a routine")
     }
 
     #[track_caller]
-    fn run(&mut self, slug: &str, inputs: Value) -> RoutineRunId {
+    pub(crate) fn run(&mut self, slug: &str, inputs: Value) -> RoutineRunId {
         let draft = RunDraft { inputs: Some(object(inputs)), ..RunDraft::default() };
         let made = self.0.manager(RoutineCommand::Run { slug: slug.into(), draft: draft.into() });
         (&*made[0].subject).into()
     }
 
-    fn of(&self, run: &RoutineRunId) -> &RoutineRun {
+    pub(crate) fn of(&self, run: &RoutineRunId) -> &RoutineRun {
         self.0.world.state.routine_run(run.as_str()).expect("a run")
     }
 
-    fn output(&self, run: &RoutineRunId, step: &str) -> Value {
+    pub(crate) fn output(&self, run: &RoutineRunId, step: &str) -> Value {
         let output = self.of(run).outputs.get(step).unwrap_or_else(|| panic!("{step} yielded nothing"));
         serde_json::from_str(output.get()).expect("JSON")
     }
 
-    fn is(&self, run: &RoutineRunId) -> RoutineRunStatus {
+    pub(crate) fn is(&self, run: &RoutineRunId) -> RoutineRunStatus {
         self.of(run).status
     }
 
-    fn why(&self, run: &RoutineRunId) -> (Option<&str>, Option<&str>) {
+    pub(crate) fn why(&self, run: &RoutineRunId) -> (Option<&str>, Option<&str>) {
         let run = self.of(run);
         (run.failed_at_step.as_deref(), run.error_message.as_deref())
     }
 
     /// What the engine wishes until nothing is due; the most frames of one command.
-    fn engine(&mut self) -> usize {
+    pub(crate) fn engine(&mut self) -> usize {
         let mut most = 0;
         loop {
             let due = self.0.world.state.routines_due(self.0.now);
@@ -94,13 +94,14 @@ impl Stage {
         self.engine();
     }
 
-    fn token(&self, run: &RoutineRunId) -> Text {
+    fn waitpoint(&self, run: &RoutineRunId) -> Text {
         self.of(run).waitpoint().cloned().expect("it waits for people")
     }
 
-    fn decide(&mut self, token: &Text, approved: bool) -> Result<Vec<Entry>, Rejection> {
-        let (token, comment) = (token.clone(), Some("because".into()));
-        let command = RoutineCommand::DecideWaitpoint { token, approved, comment, payload: Some(json!([1])) };
+    fn decide(&mut self, waitpoint: &Text, approved: bool) -> Result<Vec<Entry>, Rejection> {
+        let (waitpoint, comment) = (waitpoint.clone(), Some("because".into()));
+        let payload = Some(json!([1]));
+        let command = RoutineCommand::DecideWaitpoint { waitpoint, approved, comment, payload };
         self.0.wish(&member(Role::Manager), command)
     }
 
@@ -129,26 +130,27 @@ impl Stage {
         faces.map(|face| face.entry_type.to_string()).collect()
     }
 
-    /// The fold of all that was decided is the world, and no face tells a token.
-    fn check(self) {
+    /// The fold of all that was decided is the world, and no face names a waitpoint.
+    pub(crate) fn check(self) {
         let mut world = WorkspaceWorld::empty(LOG);
         let stage = Play::begin().world;
         world.clone_from(&stage);
         self.0.entries.iter().for_each(|entry| world.apply(entry));
         assert_eq!(world.state.routines, self.0.world.state.routines);
-        let tokens = self.0.entries.iter().filter_map(|entry| match &entry.event {
-            Some(Event::Routine(RoutineEvent::WaitpointCreated(created))) => Some(created.token.clone()),
+        let waitpoints = self.0.entries.iter().filter_map(|entry| match &entry.event {
+            Some(Event::Routine(RoutineEvent::WaitpointCreated(created))) => Some(created.waitpoint.clone()),
             _ => None,
         });
-        for token in tokens {
-            let told =
-                |entry: &Entry| entry.face.as_ref().is_some_and(|face| face.payload.get().contains(&*token));
-            assert!(!self.0.entries.iter().any(told), "a token is in a face");
+        for waitpoint in waitpoints {
+            let told = |entry: &Entry| {
+                entry.face.as_ref().is_some_and(|face| face.payload.get().contains(&*waitpoint))
+            };
+            assert!(!self.0.entries.iter().any(told), "a waitpoint is in a face");
         }
     }
 }
 
-fn transform(id: &str, input: Value) -> Value {
+pub(crate) fn transform(id: &str, input: Value) -> Value {
     json!({ "id": id, "type": "transform", "input": input })
 }
 
@@ -213,6 +215,32 @@ fn a_new_risk_waits_for_somebody_and_a_disabled_routine_stays_disabled() {
     stage.0.manager(RoutineCommand::Approve { slug: slug() });
     stage.0.manager(save(RoutineDraft { name: Some("Hook".into()), ..http("http://one.example") }));
     assert_eq!(status(&stage), RoutineStatus::Active, "what was agreed to is no new risk");
+    let sending = |headers: Value, targets: Value| {
+        let step = json!({ "id": "a", "type": "http", "url": "http://one.example", "headers": headers });
+        draft("hook", json!({ "steps": [step], "egress_targets": targets }))
+    };
+    let saved = |stage: &mut Stage, draft: RoutineDraft| {
+        stage.0.manager(save(draft));
+        let now = status(stage);
+        if now == RoutineStatus::Proposed {
+            stage.0.manager(RoutineCommand::Approve { slug: slug() });
+        }
+        now
+    };
+    let (none, targets) = (json!({}), json!(["one.example", "two.example"]));
+    assert_eq!(
+        saved(&mut stage, sending(json!({ "x": "1" }), json!([]))),
+        RoutineStatus::Proposed,
+        "sends more"
+    );
+    assert_eq!(saved(&mut stage, sending(none.clone(), targets)), RoutineStatus::Proposed, "two servers");
+    let fewer = sending(none.clone(), json!(["one.example"]));
+    assert_eq!(saved(&mut stage, fewer), RoutineStatus::Active, "one of them less is no risk");
+    assert_eq!(
+        saved(&mut stage, sending(none, json!([]))),
+        RoutineStatus::Proposed,
+        "no list is every server"
+    );
     stage.0.manager(save(http("http://two.example")));
     assert_eq!(status(&stage), RoutineStatus::Proposed, "another server is");
     stage.0.manager(RoutineCommand::Reject { slug: slug() });
@@ -392,12 +420,12 @@ fn a_waitpoint_is_decided_once() {
     stage.routine("gate", json!([wait, transform("after", json!("{{ steps.ask.output.payload }}"))]));
     let run = stage.run("gate", json!({ "what": "it" }));
     assert_eq!(stage.is(&run), RoutineRunStatus::Waiting);
-    let token = stage.token(&run);
+    let token = stage.waitpoint(&run);
     assert_eq!(token.len(), 32);
     let no_one = stage.0.wish(
         &member(Role::Member),
         RoutineCommand::DecideWaitpoint {
-            token: token.clone(),
+            waitpoint: token.clone(),
             approved: true,
             comment: None,
             payload: None,
@@ -413,7 +441,7 @@ fn a_waitpoint_is_decided_once() {
     assert_eq!(unknown, late, "no oracle");
 
     let run = stage.run("gate", json!({}));
-    let token = stage.token(&run);
+    let token = stage.waitpoint(&run);
     stage.decide(&token, false).expect("decided");
     assert_eq!(stage.why(&run), (Some("ask"), Some("waitpoint denied: because")));
     stage.check();
@@ -425,7 +453,7 @@ fn a_waitpoint_that_nobody_decides_times_out() {
     let wait = json!({ "id": "ask", "type": "wait", "kind": "approval", "continue_on_error": true });
     stage.routine("gate", json!([wait, transform("after", json!("went on"))]));
     let run = stage.run("gate", json!({}));
-    let token = stage.token(&run);
+    let token = stage.waitpoint(&run);
     stage.after(24 * HOUR_MS - 1);
     assert_eq!(stage.is(&run), RoutineRunStatus::Waiting);
     stage.0.now = Time(stage.0.now.0 + 1);
@@ -532,14 +560,14 @@ fn a_stopped_run_ends_what_it_called_and_fails_the_step_that_called_it() {
 
     let outer = stage.run("outer", json!({}));
     let inner = stage.found("gate").last_run.clone().expect("called");
-    let token = stage.token(&inner);
+    let token = stage.waitpoint(&inner);
     stage.0.wish(&member(Role::Admin), cancel(&inner)).expect("cancelled");
     assert_eq!(stage.is(&outer), RoutineRunStatus::Completed);
     assert_eq!(stage.of(&outer).steps[0].error.as_deref(), Some("gate: cancelled"));
     assert!(stage.decide(&token, true).is_err());
 
     let outer = stage.run("outer", json!({}));
-    let token = stage.token(&stage.found("gate").last_run.clone().expect("called"));
+    let token = stage.waitpoint(&stage.found("gate").last_run.clone().expect("called"));
     stage.decide(&token, true).expect("decided");
     assert_eq!(stage.is(&outer), RoutineRunStatus::Completed);
     stage.check();
@@ -667,6 +695,11 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     assert_eq!((&planned.steps[0], planned.inputs["n"].as_u64()), (&expected, Some(5)));
     assert_eq!((planned.calls, planned.risks), (vec!["x".to_owned()], vec!["http_step"]));
     assert_eq!(stage.found("hook").invocation_count, 0);
+    let dry = RoutineCommand::DryRun { slug: "hook".into(), inputs: Map::new() };
+    assert_eq!(stage.0.wish(&member(Role::Member), dry.clone()).unwrap_err().code, "forbidden");
+    let made = stage.0.manager(dry);
+    assert!(made.iter().all(|entry| entry.event.is_none()), "a line for people is no fact");
+    assert_eq!(stage.faces(stage.0.entries.len() - 1), ["pipeline.dry_run"]);
     stage.check();
 }
 
@@ -679,7 +712,7 @@ fn runs_of_one_routine_are_bounded() {
     let one_more = RoutineCommand::Run { slug: "gate".into(), draft: Box::default() };
     let refused = stage.0.wish(&member(Role::Manager), one_more).unwrap_err();
     assert_eq!(refused.code, "routine.too_many_runs");
-    let token = stage.token(&first);
+    let token = stage.waitpoint(&first);
     stage.decide(&token, true).expect("decided");
     stage.run("gate", json!({}));
     stage.check();
@@ -692,7 +725,7 @@ fn those_who_listen_are_told_of_routines_and_their_runs() {
     let steps = json!([{ "id": "ask", "type": "wait", "kind": "approval" }, { "id": "t", "type": "notify", "title": "x" }]);
     stage.routine("gate", steps);
     let run = stage.run("gate", json!({}));
-    let token = stage.token(&run);
+    let token = stage.waitpoint(&run);
     stage.decide(&token, true).expect("decided");
     stage.0.wish(&member(Role::Owner), RoutineCommand::Delete { slug: "gate".into() }).expect("deleted");
     let world = &stage.0.world;

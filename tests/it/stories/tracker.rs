@@ -333,6 +333,11 @@ fn a_lead_is_a_pair_whose_halves_are_completed_from_what_is_there() {
     assert_eq!(lead(&desk).map(|lead| lead.id.to_string()), Some(WORKER.into()));
     desk.wish(patch(json!({ "lead_id": "" }))).unwrap();
     assert_eq!(lead(&desk), None);
+    desk.wish(patch(json!({ "lead_type": "agent", "lead_id": LEAD }))).unwrap();
+    desk.wish(patch(json!({ "lead_type": "" }))).unwrap();
+    assert_eq!(lead(&desk), None, "either half clears both");
+    let half = patch(json!({ "lead_type": "", "lead_id": LEAD }));
+    desk.refused(half, "project.lead_type_required", pair);
     desk.nothing(patch(json!({ "lead_type": "user" })));
 }
 
@@ -368,7 +373,17 @@ fn a_deleted_project_takes_its_milestones_and_leaves_the_issues() {
     let rule = desk.rule(json!({ "project_id": project }));
     let template = desk.template(json!({ "milestone_id": milestone }));
     let drafts = desk.wish(TrackerCommand::DeleteProject { project: "app".into() }).unwrap();
-    assert_eq!(drafts.len(), 4);
+    let kinds: Vec<&str> =
+        drafts.iter().filter_map(|draft| draft.event.as_ref()).map(taffrail_domain::Event::kind).collect();
+    let expected = [
+        "issue.detached",
+        "triage_rule.updated",
+        "recurring_issue.updated",
+        "milestone.deleted",
+        "project.deleted",
+    ];
+    assert_eq!(kinds, expected);
+    assert!(drafts[3].face.is_some(), "the end of a milestone is told");
     let facts = &desk.found(&inside).facts;
     assert_eq!((&facts.project_id, &facts.milestone_id), (&None, &None));
     assert_eq!(desk.found(&outside).facts.project_id, Some(other.as_str().into()));
@@ -539,7 +554,11 @@ fn the_first_rule_that_fits_decides_and_whatever_it_changes_is_told() {
     assert_eq!((count(&desk, &first), count(&desk, &exact)), (1, 1));
     // What already is as its rule wants it is no new fact.
     assert_eq!(desk.world.state.triage_ahead(), 2);
-    desk.nothing(TrackerCommand::ProcessTriage);
+    let drafts = desk.wish(TrackerCommand::ProcessTriage).unwrap();
+    let Some(Event::Tracker(TrackerEvent::TriageProcessed(told))) = &drafts[0].event else {
+        panic!("{drafts:?}");
+    };
+    assert_eq!((drafts.len(), told.processed, told.matched), (1, 2, 0), "that it was looked at is told");
 }
 
 #[test]
@@ -584,6 +603,53 @@ fn triage_stops_before_a_batch_is_full_and_goes_on_where_it_stopped() {
         counts.push((told.processed, told.matched, told.left_at.is_some()));
     }
     assert_eq!(counts, [(500, 500, true), (3, 3, false)]);
+}
+
+#[test]
+fn triage_stops_when_its_expressions_have_cost_enough() {
+    let mut desk = Desk::set();
+    for number in 0..10 {
+        let pattern = format!(r"[a-y]{{3}}\w{number} nothing like it");
+        desk.rule(json!({ "pattern": pattern, "match_type": "regex", "priority": "low" }));
+    }
+    for number in 0..80 {
+        desk.issue(json!({ "title": format!("{number} {}", "a long title ".repeat(38)) }));
+    }
+    let mut processed = 0;
+    for round in 1.. {
+        let drafts = desk.wish(TrackerCommand::ProcessTriage).unwrap();
+        let Some(Event::Tracker(TrackerEvent::TriageProcessed(told))) = &drafts[0].event else {
+            panic!("nothing was processed");
+        };
+        assert!(told.processed < 80);
+        processed += told.processed;
+        if told.left_at.is_none() {
+            assert_eq!((processed, round > 1), (80, true));
+            break;
+        }
+    }
+}
+
+#[test]
+fn texts_and_labels_are_bounded() {
+    let mut desk = Desk::set();
+    let long = |most: usize| Some("x".repeat(most + 1));
+    let color = LabelDraft { color: long(100), ..label("bug") };
+    let detail = "color must be at most 100 characters";
+    desk.refused(TrackerCommand::CreateLabel(color), "tracker.text_too_long", detail);
+    let group = LabelDraft { label_group: long(100), ..label("bug") };
+    let detail = "label_group must be at most 100 characters";
+    desk.refused(TrackerCommand::CreateLabel(group), "tracker.text_too_long", detail);
+    let described = ProjectDraft { description: long(10_000), ..project("App") };
+    let detail = "description must be at most 10000 characters";
+    desk.refused(TrackerCommand::CreateProject(described.into()), "tracker.text_too_long", detail);
+    let labels: Vec<String> = (0..101).map(|number| desk.label(&format!("l{number}"))).collect();
+    let issue = desk.issue(json!({ "title": "One", "labels": labels[..99] }));
+    let refused = desk.patch(&issue, json!({ "labels": labels })).unwrap_err();
+    assert_eq!((refused.code, &*refused.detail), ("label.too_many", "labels must be at most 100"));
+    desk.rule(json!({ "pattern": "One", "labels_json": json!(labels[99..]).to_string() }));
+    desk.wish(TrackerCommand::ProcessTriage).unwrap();
+    assert_eq!(desk.found(&issue).facts.labels.len(), 100, "a rule adds no more than there may be");
 }
 
 /// Nine o'clock on the day after the stage was set: the epoch.
