@@ -28,7 +28,7 @@ impl Unfolding<'_> {
         let name = name.trim();
         let by_slug = || self.state.tracker.project(&slug_of(name)?);
         let by_name = || self.state.tracker.projects.values().find(|project| *project.facts.name == *name);
-        let found = self.state.tracker.project(name).or_else(by_slug).or_else(by_name);
+        let found = self.state.tracker.project(name).or_else(by_name).or_else(by_slug);
         if let Some(found) = found {
             return Ok(found.id.clone());
         }
