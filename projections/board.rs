@@ -8,7 +8,7 @@ use taffrail_domain::mission::{Mission, MissionEvent, Status};
 use taffrail_domain::roster::RosterEvent;
 use taffrail_domain::{CheckpointId, CrewId, Entry, Event, MissionId, Offset, Workspace};
 
-use crate::births::Births;
+use crate::ranked::Ranked;
 
 /// One list: of a crew or of the whole workspace, of one status or of any.
 type Shelf = (Option<CrewId>, Option<Status>);
@@ -16,7 +16,7 @@ type Shelf = (Option<CrewId>, Option<Status>);
 /// Missions and checkpoints by creation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Board {
-    missions: OrdMap<Shelf, Births>,
+    missions: OrdMap<Shelf, Ranked<Offset>>,
     births: OrdMap<Offset, MissionId>,
     checkpoints: OrdSet<(MissionId, Offset)>,
     checkpoint_births: OrdMap<Offset, CheckpointId>,
@@ -40,13 +40,13 @@ impl Board {
         skip: usize,
     ) -> impl Iterator<Item = &'a MissionId> + 'a {
         let births = self.missions.get(&(crew.cloned(), status)).into_iter();
-        births.flat_map(move |births| births.newest(skip)).filter_map(|born| self.births.get(&born))
+        births.flat_map(move |births| births.descending(skip)).filter_map(|born| self.births.get(&born))
     }
 
     /// How many missions a list has.
     #[must_use]
     pub fn count(&self, crew: Option<&CrewId>, status: Option<Status>) -> usize {
-        self.missions.get(&(crew.cloned(), status)).map_or(0, Births::len)
+        self.missions.get(&(crew.cloned(), status)).map_or(0, Ranked::len)
     }
 
     /// Checkpoints of a mission, newest first.

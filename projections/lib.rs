@@ -3,12 +3,12 @@
 //! A fold over entries and nothing else: no I/O, no clock, no bytes. The same entries give the same
 //! world on every node, so a world can be thrown away and folded again at any time.
 
-mod births;
 mod board;
 mod instance;
 mod issues;
 mod metrics;
 mod notices;
+mod ranked;
 mod series;
 mod timeline;
 mod workspace;

@@ -8,7 +8,7 @@ mod changes;
 mod log;
 mod select;
 
-use imbl::{OrdMap, OrdSet, Vector};
+use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
 use taffrail_domain::issue::{Issue, IssueEvent, IssuePriority, IssueStatus};
 use taffrail_domain::roster::RosterEvent;
@@ -16,6 +16,7 @@ use taffrail_domain::{
     CrewId, Entry, Event, LabelId, MilestoneId, MissionId, Offset, ProjectId, Text, Workspace,
 };
 
+use crate::ranked::Ranked;
 use bits::Bits;
 pub use changes::{Change, Changes, Thing};
 pub use log::IssueLog;
@@ -50,7 +51,7 @@ pub struct IssueBoard {
     keys: Vector<[u64; 5]>,
     facets: OrdMap<Facet, Bits>,
     /// The sorted pairs of each order, in the order of [`SortBy`].
-    orders: [OrdSet<Placed>; 5],
+    orders: [Ranked<Placed>; 5],
 }
 
 /// An issue as lists see it.
@@ -172,7 +173,7 @@ impl IssueBoard {
             let (was, is) = (before.map(|row| row.keys[by]), after.map(|row| row.keys[by]));
             if was != is {
                 if let Some(key) = was {
-                    order.remove(&(key, ordinal));
+                    order.remove((key, ordinal));
                 }
                 if let Some(key) = is {
                     order.insert((key, ordinal));

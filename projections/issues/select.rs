@@ -1,14 +1,14 @@
 //! A page of a list: which issues, in which order, from where on.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
-use imbl::OrdSet;
 use taffrail_domain::issue::{Issue, IssuePriority, IssueStatus};
 use taffrail_domain::{CrewId, LabelId, MilestoneId, MissionId, ProjectId, Text, Time, Workspace};
 
 use super::bits::{Bits, Mask};
 use super::{Facet, IssueBoard, Placed, due_key};
+use crate::ranked::Ranked;
 
 /// A condition on one field: any of these values; `None` is that it has none. Without values nothing is
 /// asked, unless what was asked for does not exist.
@@ -153,36 +153,73 @@ pub struct IssuePage {
     pub next: Option<IssuePlace>,
 }
 
-/// From where on: a number of issues to skip, or a place.
-#[derive(Clone, Copy, Debug)]
-enum From {
-    Skip(usize),
-    Behind(Placed),
-}
-
 /// Sorting costs about this many steps of walking, for each issue.
 const SORT_STEPS: usize = 4;
 
-/// The pairs of an order, behind one of them or from its beginning. Those without a date are last either
-/// way.
-fn walk_from(
-    sorted: &OrdSet<Placed>,
+/// Those that are due on a day begin here, in the order of [`SortBy::Due`]: before them are those that are not.
+const DATED: Placed = (1, 0);
+
+/// Behind everything in any order.
+const END: Placed = (u64::MAX, u32::MAX);
+
+/// Keeps those that stand between two places in an order.
+fn keep_between(mask: &mut Mask, sorted: &Ranked<Placed>, first: Placed, end: Placed) {
+    let (first, end) = (sorted.rank(first), sorted.rank(end));
+    let between = sorted.ascending(first).take(end.saturating_sub(first));
+    mask.keep(&Mask::of_ordinals(between.map(|(_, ordinal)| ordinal)));
+}
+
+/// An order as a list walks it, by how many it has passed.
+struct Walk<'a> {
+    sorted: &'a Ranked<Placed>,
     order: IssueOrder,
-    behind: Option<Placed>,
-) -> Box<dyn Iterator<Item = Placed> + '_> {
-    const DATED: Placed = (1, 0);
-    let first = behind.map_or(Bound::Unbounded, Bound::Excluded);
-    match (order.by, order.is_ascending) {
-        (SortBy::Due, true) => match behind {
-            Some(place) if place < DATED => Box::new(sorted.range((first, Bound::Excluded(DATED))).copied()),
-            Some(_) => {
-                let dated = sorted.range((first, Bound::Unbounded));
-                Box::new(dated.chain(sorted.range(..DATED)).copied())
-            }
-            None => Box::new(sorted.range(DATED..).chain(sorted.range(..DATED)).copied()),
-        },
-        (_, true) => Box::new(sorted.range((first, Bound::Unbounded)).copied()),
-        (_, false) => Box::new(sorted.range((Bound::Unbounded, first)).rev().copied()),
+    /// How many at the beginning of `sorted` come last.
+    undated: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn of(sorted: &'a Ranked<Placed>, order: IssueOrder) -> Self {
+        let mut walk = Self { sorted, order, undated: 0 };
+        if walk.comes_last((0, 0)) {
+            walk.undated = sorted.rank(DATED);
+        }
+        walk
+    }
+
+    /// Those without a date are last either way.
+    fn comes_last(&self, placed: Placed) -> bool {
+        self.order.by == SortBy::Due && self.order.is_ascending && placed < DATED
+    }
+
+    fn compare(&self, one: &Placed, other: &Placed) -> Ordering {
+        match self.order.is_ascending {
+            true => (self.comes_last(*one), one).cmp(&(self.comes_last(*other), other)),
+            false => other.cmp(one),
+        }
+    }
+
+    /// How many have been passed where a list has come behind a place.
+    fn passed(&self, place: Placed) -> usize {
+        let before = self.sorted.rank(place);
+        if !self.order.is_ascending {
+            return self.sorted.len() - before;
+        }
+        let through = before + usize::from(self.sorted.contains(place));
+        match self.comes_last(place) {
+            true => self.sorted.len() - self.undated + through,
+            false => through - self.undated,
+        }
+    }
+
+    fn from(&self, passed: usize) -> Box<dyn Iterator<Item = Placed> + 'a> {
+        if !self.order.is_ascending {
+            return Box::new(self.sorted.descending(passed));
+        }
+        let undated = self.sorted.ascending(0).take(self.undated);
+        match passed.checked_sub(self.sorted.len() - self.undated) {
+            Some(passed) => Box::new(undated.skip(passed)),
+            None => Box::new(self.sorted.ascending(self.undated + passed).chain(undated)),
+        }
     }
 }
 
@@ -207,8 +244,8 @@ impl IssueBoard {
             mask = Mask::of_ordinals(mask.iter().filter(is_one).collect::<Vec<_>>());
         }
         let total = mask.len();
-        let from = behind.map_or(From::Skip(skip), |place| From::Behind(place.placed));
-        let placed = self.placed(&mask, total, order, from, limit + 1);
+        let behind = behind.map(|place| place.placed);
+        let placed = self.placed(&mask, total, order, (skip, behind), limit + 1);
         let next = (placed.len() > limit).then(|| placed.get(limit.wrapping_sub(1))).flatten();
         let next = next.map(|placed| IssuePlace { order, placed: *placed });
         let ids = placed.iter().take(limit).filter_map(|(_, ordinal)| self.ids.get(*ordinal as usize));
@@ -216,51 +253,43 @@ impl IssueBoard {
     }
 
     /// The next few in order. A wide set is met soon when the order is walked; a narrow one is sorted.
-    fn placed(&self, mask: &Mask, total: usize, order: IssueOrder, from: From, limit: usize) -> Vec<Placed> {
+    fn placed(
+        &self,
+        mask: &Mask,
+        total: usize,
+        order: IssueOrder,
+        (skip, behind): (usize, Option<Placed>),
+        limit: usize,
+    ) -> Vec<Placed> {
         if total == 0 {
             return vec![];
         }
-        let sorted = self.sorted(order.by);
-        let ahead = match from {
-            From::Skip(skip) => skip.saturating_add(limit),
-            From::Behind(_) => limit,
-        };
-        let walk = ahead.saturating_mul(sorted.len() / total + 1);
-        if walk > total.saturating_mul(SORT_STEPS) {
-            return self.sort(mask, order, from, limit);
+        let walk = Walk::of(self.sorted(order.by), order);
+        let passed = behind.map_or(0, |place| walk.passed(place));
+        if total == walk.sorted.len() {
+            return walk.from(passed.saturating_add(skip)).take(limit).collect();
         }
-        let is_one = |placed: &Placed| mask.contains(placed.1);
-        let (skip, behind) = match from {
-            From::Skip(skip) => (skip, None),
-            From::Behind(place) => (0, Some(place)),
-        };
-        walk_from(sorted, order, behind).filter(is_one).skip(skip).take(limit).collect()
+        let ahead = skip.saturating_add(limit);
+        if ahead.saturating_mul(walk.sorted.len() / total + 1) <= total.saturating_mul(SORT_STEPS) {
+            return walk
+                .from(passed)
+                .filter(|placed| mask.contains(placed.1))
+                .skip(skip)
+                .take(limit)
+                .collect();
+        }
+        let placed = mask.iter().filter_map(|ordinal| Some((self.key(order.by, ordinal)?, ordinal)));
+        let is_ahead = |placed: &Placed| behind.is_none_or(|place| walk.compare(placed, &place).is_gt());
+        let mut all: Vec<Placed> = placed.filter(is_ahead).collect();
+        if all.len() > ahead {
+            all.select_nth_unstable_by(ahead, |one, other| walk.compare(one, other));
+            all.truncate(ahead);
+        }
+        all.sort_unstable_by(|one, other| walk.compare(one, other));
+        all.into_iter().skip(skip).collect()
     }
 
-    fn sort(&self, mask: &Mask, order: IssueOrder, from: From, limit: usize) -> Vec<Placed> {
-        let mut all: Vec<Placed> =
-            mask.iter().filter_map(|ordinal| Some((self.key(order.by, ordinal)?, ordinal))).collect();
-        let last = |placed: &Placed| order.by == SortBy::Due && order.is_ascending && placed.0 == 0;
-        all.sort_unstable_by_key(|placed| (last(placed), *placed));
-        if !order.is_ascending {
-            all.reverse();
-        }
-        let skip = match from {
-            From::Skip(skip) => skip,
-            From::Behind(place) => {
-                let at = (last(&place), place);
-                all.iter()
-                    .position(|placed| {
-                        let found = (last(placed), *placed);
-                        if order.is_ascending { found > at } else { found < at }
-                    })
-                    .unwrap_or(all.len())
-            }
-        };
-        all.into_iter().skip(skip).take(limit).collect()
-    }
-
-    fn sorted(&self, by: SortBy) -> &OrdSet<Placed> {
+    fn sorted(&self, by: SortBy) -> &Ranked<Placed> {
         &self.orders[by.number() as usize]
     }
 
@@ -304,16 +333,13 @@ impl IssueBoard {
     fn narrow_by_time(&self, mask: &mut Mask, filter: &IssueFilter) {
         let due = self.sorted(SortBy::Due);
         if let Some(before) = &filter.due_before {
-            let range = due.range((1, 0)..(due_key(before), 0));
-            mask.keep(&Mask::of_ordinals(range.map(|(_, ordinal)| *ordinal)));
+            keep_between(mask, due, DATED, (due_key(before), 0));
         }
         if let Some(after) = &filter.due_after {
-            let range = due.range((due_key(after).saturating_add(1), 0)..);
-            mask.keep(&Mask::of_ordinals(range.map(|(_, ordinal)| *ordinal)));
+            keep_between(mask, due, (due_key(after).saturating_add(1), 0), END);
         }
         if let Some(since) = filter.updated_since {
-            let range = self.sorted(SortBy::Updated).range((since.0, 0)..);
-            mask.keep(&Mask::of_ordinals(range.map(|(_, ordinal)| *ordinal)));
+            keep_between(mask, self.sorted(SortBy::Updated), (since.0, 0), END);
         }
     }
 
