@@ -23,7 +23,8 @@ const RULES_MAX: usize = 100;
 /// Longest pattern, in letters.
 const PATTERN_CHARS_MAX: usize = 1_000;
 /// Most memory of a compiled expression: what it takes to hold a letter against it grows with that.
-const EXPRESSION_BYTES_MAX: usize = 32 << 10;
+/// `\w` alone, which knows every script, takes about half of it.
+const EXPRESSION_BYTES_MAX: usize = 128 << 10;
 /// Most memory of what it remembers of its work.
 const MEMORY_BYTES_MAX: usize = 512 << 10;
 /// Most issues changed in one go: five entries each, and one batch holds 4,096.
@@ -32,9 +33,9 @@ const TOUCHED_MAX: u64 = 500;
 const COMPARISONS_MAX: u64 = 200_000;
 /// Most that expressions may cost in one go: letters of titles times the KiB of what they are held against.
 /// At its worst that is a second's work.
-const EXPRESSIONS_COST_MAX: u64 = 8_000_000;
+const EXPRESSIONS_COST_MAX: u64 = 3_000_000;
 /// Sizes that a compiled expression is tried with, to know which one it has.
-const EXPRESSION_SIZES: [usize; 3] = [2 << 10, 8 << 10, EXPRESSION_BYTES_MAX];
+const EXPRESSION_SIZES: [usize; 4] = [2 << 10, 8 << 10, 32 << 10, EXPRESSION_BYTES_MAX];
 
 words! {
     /// How a title is held against a pattern.

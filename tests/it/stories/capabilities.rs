@@ -128,11 +128,21 @@ fn what_is_so_already_is_no_new_fact() {
     let nothing = |before: Vec<Draft>, user: &str, draft| {
         given(before).when_by(&member(Role::Admin), change(user, draft)).then_nothing();
     };
-    nothing(vec![], "member", sets(&["chat"]));
-    nothing(vec![], "manager", grants(&["issue.create"]));
-    nothing(vec![], "member", revokes(&["page.create"]));
     nothing(vec![], "member", preset("default"));
     nothing(vec![has("member", set(&[Chat, PageCreate]))], "member", sets(&["page.create"]));
+    nothing(vec![has("member", set(&[Chat, PageCreate]))], "member", grants(&["chat"]));
+    nothing(vec![has("member", set(&[Chat]))], "member", revokes(&["page.create"]));
+}
+
+#[test]
+fn a_set_that_says_what_the_role_does_stays_when_the_role_changes() {
+    let raised =
+        MemberRoleChanged { member_id: "member-member".into(), from: Role::Member, to: Role::Manager };
+    let before = given([]).when_by(&member(Role::Admin), change("member", sets(&["chat"]))).world();
+    assert_eq!(before.state.roster.members["member"].capabilities, set(&[Chat]));
+    let mut world = before;
+    super::kit::fold(&mut world, Draft::internal("member", raised));
+    assert_eq!(Some(effective(&world, "member")), set(&[Chat]));
 }
 
 #[test]

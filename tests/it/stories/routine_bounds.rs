@@ -45,7 +45,7 @@ fn costly_expressions_are_spread_over_commands_and_one_too_costly_fails() {
 #[test]
 fn whatever_steps_lead_to_fits_into_batches() {
     let mut stage = Stage::begin();
-    let params = json!({ "crew": "platform", "title": "{{ item }}", "description": "{{ inputs.x }}" });
+    let params = json!({ "crew": "platform", "title": "Issue {{ item }}", "description": "{{ inputs.x }}" });
     let make = json!({ "type": "crewship", "action": "issue.create", "params": params });
     stage.routine("many", json!([each("{{ inputs.list }}", make)]));
     let list: Vec<u32> = (0..200).collect();
