@@ -112,7 +112,7 @@ impl<'m, 'c> Machine<'m, 'c> {
     }
 
     /// Whether the rest is left to another command.
-    fn is_full(&mut self) -> bool {
+    pub(super) fn is_full(&mut self) -> bool {
         let new = self.unfolding.since(self.measured);
         self.bytes = new.iter().map(bytes_of).fold(self.bytes, usize::saturating_add);
         self.measured = self.unfolding.len();

@@ -177,38 +177,10 @@ impl Unfolding<'_> {
             let detail = format!("pipeline run has already ended ({})", run.status);
             return Err(Rejection::conflict("routine.run_over", detail));
         }
-        let next = self.stop_run(run);
         let mut machine = Machine::of(self);
+        let next = machine.stop(run);
         next.into_iter().for_each(|next| machine.go_on(next));
         Ok(())
-    }
-
-    /// A run ends with all that it called, the last one first; for the one that called it, a step has failed.
-    /// That one may go on.
-    pub(super) fn stop_run(&mut self, run: &Arc<RoutineRun>) -> Option<RoutineRunId> {
-        let mut chain = vec![Arc::clone(run)];
-        while let Some(WaitOn::Run(called)) =
-            chain.last().and_then(|run| run.waiting.as_ref()).map(|waiting| &waiting.on)
-            && let Some(called) = self.state.routines.runs.get(called).cloned()
-        {
-            chain.push(called);
-        }
-        let by = self.context.actor.clone();
-        let mut next = None;
-        for (depth, run) in chain.iter().enumerate().rev() {
-            if run.waitpoint().is_some() {
-                self.close_waitpoint(run, WaitpointOutcome::Cancelled, None, &by);
-            }
-            let over = ended(RoutineRunStatus::Cancelled);
-            if depth > 0 {
-                // The one that called it ends as well, and hears of nothing.
-                let face = run.ended_face(&over, self.context.now.0);
-                self.add(Draft::public(run.id.as_str(), over, face));
-                continue;
-            }
-            next = Machine::of(self).end_run(&run.id, over);
-        }
-        next
     }
 
     fn close_waitpoint(
@@ -272,7 +244,7 @@ impl Unfolding<'_> {
     pub(super) fn wake_run(&mut self, run: &Arc<RoutineRun>) {
         if self.state.routines.orphans.contains(&run.id) {
             // The one that called it is woken by itself.
-            self.stop_run(run);
+            Machine::of(self).stop(run);
             return;
         }
         let now = self.context.now;
@@ -304,6 +276,36 @@ impl Unfolding<'_> {
         if is_open {
             self.resume_run(&run.id, outcome_of(fetched));
         }
+    }
+}
+
+impl Machine<'_, '_> {
+    /// A run ends with all that it called, the last one first; for the one that called it, a step has failed.
+    /// That one may go on.
+    pub(super) fn stop(&mut self, run: &Arc<RoutineRun>) -> Option<RoutineRunId> {
+        let mut chain = vec![Arc::clone(run)];
+        while let Some(WaitOn::Run(called)) =
+            chain.last().and_then(|run| run.waiting.as_ref()).map(|waiting| &waiting.on)
+            && let Some(called) = self.run(called)
+        {
+            chain.push(called);
+        }
+        let by = self.unfolding.context.actor.clone();
+        let mut next = None;
+        for (depth, run) in chain.iter().enumerate().rev() {
+            if run.waitpoint().is_some() {
+                self.unfolding.close_waitpoint(run, WaitpointOutcome::Cancelled, None, &by);
+            }
+            let over = ended(RoutineRunStatus::Cancelled);
+            if depth > 0 {
+                // The one that called it ends as well, and hears of nothing.
+                let face = run.ended_face(&over, self.unfolding.context.now.0);
+                self.unfolding.add(Draft::public(run.id.as_str(), over, face));
+                continue;
+            }
+            next = self.end_run(&run.id, over);
+        }
+        next
     }
 }
 

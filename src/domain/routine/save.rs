@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::definition::Definition;
+use super::machine::Machine;
 use super::template::fits;
 use super::{
     Routine, RoutineDeleted, RoutineDraft, RoutineFacts, RoutineSaved, RoutineStatus, definition_hash,
@@ -21,8 +22,6 @@ const DESCRIPTION_CHARS_MAX: usize = 4_000;
 const ROUTINES_MAX: usize = 1_000;
 /// Largest definition, as JSON: each run that is not over may hold one of its own.
 const DEFINITION_BYTES_MAX: usize = 256 << 10;
-/// Past this many frames the end of a routine ends no further run of it.
-const FRAMES_MAX: usize = 1_000;
 /// Words that stand where slugs do in paths.
 const RESERVED: [&str; 4] = ["runs", "save", "test_run", "waitpoints"];
 
@@ -159,14 +158,15 @@ impl Unfolding<'_> {
         let deleted = RoutineDeleted { slug: routine.facts.slug.clone() };
         self.add(Draft::public(routine.id.as_str(), deleted, face));
         let live: Vec<RoutineRunId> = self.state.routines.live_runs_of(&routine.id).cloned().collect();
+        let mut machine = Machine::of(self);
         for id in live {
             // The engine ends the others, and goes on with those that called them.
-            if self.len() >= FRAMES_MAX {
+            if machine.is_full() {
                 return;
             }
             // The end of one may have been the end of another.
-            let run = self.state.routines.runs.get(&id).filter(|run| run.status.is_live()).cloned();
-            run.iter().for_each(|run| drop(self.stop_run(run)));
+            let run = machine.run(&id).filter(|run| run.status.is_live());
+            run.iter().for_each(|run| drop(machine.stop(run)));
         }
     }
 }

@@ -430,7 +430,7 @@ mod tests {
         assert_eq!(known.render_value(json!(vec!["{{ inputs.much }}"; 50_000])), json!([null]));
         assert_eq!(known.render(&"{{ inputs.none }}".repeat(50_000)), "");
         assert_eq!(known.render(&"{{ inputs.much }}".repeat(50_000)).len(), BYTES_MAX);
-        assert_eq!(known.render(&"{{".repeat(500_000)).len(), 1_000_000);
+        assert_eq!(known.render(&"{{".repeat(100_000)).len(), 200_000);
     }
 
     #[test]

@@ -141,6 +141,8 @@ async fn a_routine_is_tested_saved_run_and_looked_at() {
 
     let dry = post("echo/dry_run", json!({ "inputs": {} })).await.expect(200);
     assert_eq!((&dry["status"], &dry["inputs"]), (&json!("DRY_RUN_OK"), &json!({ "x": 1.0 })));
+    let told = server.get("/api/v1/journal?entry_type=pipeline.dry_run").send().await.expect(200);
+    assert_eq!(told["entries"][0]["payload"]["pipeline_slug"], "echo", "{told}");
     let entries = server.get(format!("{base}/echo/runs?limit=20&include_steps=1")).send().await.expect(200);
     let types: Vec<&str> =
         entries.as_array().unwrap().iter().map(|row| row["entry_type"].as_str().unwrap()).collect();

@@ -247,7 +247,10 @@ async fn views_are_their_owners_and_shared_ones_everybodys() {
     let words = "view_type must be one of: list, board";
     patch(&server.token, json!({ "view_type": "map" })).await.refused(400, words);
     assert_eq!(patch(&server.token, json!({ "view_type": "board" })).await.expect(200)["view_type"], "board");
-    server.delete(&*path).send().await.expect(204);
+    // Any scope is enough to delete one's own, and for nothing else here (`issues.md` 1).
+    let scoped = server.scoped(&["skills:write"]).await;
+    patch(&scoped, json!({ "name": "X" })).await.refused(403, "Forbidden");
+    server.delete(&*path).with_token(&scoped).send().await.expect(204);
     server.delete(&*path).send().await.refused(404, "Saved view not found");
 }
 
