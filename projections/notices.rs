@@ -474,12 +474,14 @@ impl Notices<'_> {
                 self.issue_updated(source_id);
                 self.issue_updated(target_id);
             }
-            // What they were detached from has a notice of its own, one for all of them.
-            IssueEvent::IssuesDetached(_) => {}
-            // Every value in this area is a text, counts too.
-            IssueEvent::IssuesBulkUpdated(bulk) => {
-                self.workspace("issues.bulk_updated", json!({ "count": bulk.count.to_string() }));
+            // Parts of an issue or a crew that is gone, and those that made room: one notice for all.
+            IssueEvent::IssuesDetached(detached) if detached.from.is_parent() => {
+                self.issues_updated(detached.issues.len());
             }
+            IssueEvent::IssuesPlaced(placed) => self.issues_updated(placed.places.len()),
+            // What others were detached from has a notice of its own, one for all of them.
+            IssueEvent::IssuesDetached(_) => {}
+            IssueEvent::IssuesBulkUpdated(bulk) => self.issues_updated(bulk.count as usize),
             IssueEvent::IssueNoted(_) | IssueEvent::Mentioned(_) => {}
         }
     }
@@ -513,7 +515,6 @@ impl Notices<'_> {
             | Cause::Stop
             | Cause::Approved
             | Cause::ChangesRequested
-            | Cause::ParentDeleted
             | Cause::Agent
             | Cause::Import
             | Cause::Move
@@ -526,6 +527,11 @@ impl Notices<'_> {
     }
 
     /// What is gone meanwhile has its own notice.
+    /// Every value in this area is a text, counts too.
+    fn issues_updated(&mut self, count: usize) {
+        self.workspace("issues.bulk_updated", json!({ "count": count.to_string() }));
+    }
+
     fn issue_updated(&mut self, id: &MissionId) {
         let Some(issue) = self.world.state.issues.all.get(id) else { return };
         let told = json!({ "id": id, "identifier": issue.identifier });

@@ -107,6 +107,9 @@ fn things(entry: &Entry, before: &Workspace) -> Vec<Thing> {
             IssueEvent::IssuesDetached(detached) => {
                 detached.issues.iter().cloned().map(Thing::Issue).collect()
             }
+            IssueEvent::IssuesPlaced(placed) => {
+                placed.places.iter().map(|place| Thing::Issue(place.issue_id.clone())).collect()
+            }
             IssueEvent::IssueNoted(_) | IssueEvent::Mentioned(_) | IssueEvent::IssuesBulkUpdated(_) => vec![],
         },
         // Its version tells of its tasks too.

@@ -25,6 +25,12 @@ impl IssueLog {
             Some(Event::Issue(IssueEvent::IssueCreated(_) | IssueEvent::IssueNoted(_))) => {
                 self.lines.entry((&*entry.subject).into()).or_default().push_back(entry.offset);
             }
+            // Parts of what is gone: one entry is a line of each.
+            Some(Event::Issue(IssueEvent::IssuesDetached(detached))) if detached.from.is_parent() => {
+                for issue in &detached.issues {
+                    self.lines.entry(issue.clone()).or_default().push_back(entry.offset);
+                }
+            }
             Some(Event::Issue(IssueEvent::IssueDeleted(_))) => drop(self.lines.remove(&*entry.subject)),
             Some(Event::Roster(RosterEvent::CrewDeleted(_))) => {
                 let crew = CrewId::from(&*entry.subject);

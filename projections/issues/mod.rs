@@ -10,7 +10,7 @@ mod select;
 
 use imbl::{OrdMap, Vector};
 use serde::{Deserialize, Serialize};
-use taffrail_domain::issue::{Issue, IssueEvent, IssuePriority, IssueStatus};
+use taffrail_domain::issue::{Issue, IssueEvent, IssuePriority, IssueStatus, ordered};
 use taffrail_domain::roster::RosterEvent;
 use taffrail_domain::{
     CrewId, Entry, Event, LabelId, MilestoneId, MissionId, Offset, ProjectId, Text, Workspace,
@@ -96,12 +96,6 @@ impl Row {
     }
 }
 
-/// A number whose order as a whole number is that of the number with a fraction.
-fn ordered(number: f64) -> u64 {
-    let bits = number.to_bits();
-    if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
-}
-
 /// A day, or a moment, in ms; never 0, which stands for none.
 pub(crate) fn due_key(text: &str) -> u64 {
     let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| {
@@ -121,6 +115,9 @@ fn touched(entry: &Entry, state: &Workspace) -> Vec<MissionId> {
                 vec![(&*entry.subject).into()]
             }
             IssueEvent::IssuesDetached(detached) => detached.issues.clone(),
+            IssueEvent::IssuesPlaced(placed) => {
+                placed.places.iter().map(|place| place.issue_id.clone()).collect()
+            }
             IssueEvent::IssueNoted(_)
             | IssueEvent::Commented(_)
             | IssueEvent::CommentEdited(_)

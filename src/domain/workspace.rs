@@ -262,6 +262,11 @@ impl Workspace {
                     self.history_mut(issue.as_str()).changes.push_back(entry.offset);
                 }
             }
+            Some(Event::Issue(IssueEvent::IssuesPlaced(placed))) => {
+                for place in &placed.places {
+                    self.history_mut(place.issue_id.as_str()).changes.push_back(entry.offset);
+                }
+            }
             Some(Event::Issue(IssueEvent::IssuesBulkUpdated(_) | IssueEvent::IssueNoted(_))) => {}
             Some(Event::Mission(_) | Event::Issue(_)) => {
                 self.history_mut(&entry.subject).changes.push_back(entry.offset);

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use taffrail_domain::issue::{Issue, IssueEvent, Named, Party, PartyType};
 use taffrail_domain::mission::Task;
-use taffrail_domain::{ActorType, CrewId, Entry, EntryId, Event, MissionId, Offset, TaskId, Text};
+use taffrail_domain::{ActorType, CrewId, Entry, EntryId, Event, Face, MissionId, Offset, TaskId, Text};
 use taffrail_projections::{WorkspaceWorld, World};
 
 use super::answer::{Listed, Refusing, Told};
@@ -80,7 +80,7 @@ pub(super) async fn list_issue_activity(
     let showing = member.showing(&world.state);
     let mut views = Vec::with_capacity(offsets.len());
     let take = |read: Read| {
-        views.extend(ActivityView::of(&read.entry, &world, &showing));
+        views.extend(ActivityView::of(&read.entry, &issue.id, &world, &showing));
         ControlFlow::Continue(())
     };
     member.app.each_entry(world.log(), offsets, take).await?;
@@ -89,7 +89,7 @@ pub(super) async fn list_issue_activity(
 }
 
 impl ActivityView {
-    fn of(entry: &Entry, world: &WorkspaceWorld, showing: &Showing<'_>) -> Option<Self> {
+    fn of(entry: &Entry, issue: &MissionId, world: &WorkspaceWorld, showing: &Showing<'_>) -> Option<Self> {
         let (action, details) = match &entry.event {
             Some(Event::Issue(IssueEvent::IssueCreated(created))) => {
                 ("created".into(), Some(created.title.clone()))
@@ -97,9 +97,14 @@ impl ActivityView {
             Some(Event::Issue(IssueEvent::IssueNoted(noted))) => {
                 (noted.action.clone(), noted.details.clone())
             }
+            Some(Event::Issue(IssueEvent::IssuesDetached(_))) => {
+                ("parent_changed".into(), Some(Text::default()))
+            }
             _ => return None,
         };
-        let face = entry.face.as_ref()?;
+        // What several lose at once has no face of its own: who did it is who wrote the entry.
+        let told = Face::new("", &entry.actor, "", "");
+        let face = entry.face.as_ref().unwrap_or(&told);
         let id = face.actor_id.clone().unwrap_or_else(|| "system".into());
         let party = |kind| showing.name_of(&Party { kind, id: id.clone() });
         let (actor_type, actor_name) = match face.actor_type {
@@ -109,7 +114,7 @@ impl ActivityView {
         };
         Some(Self {
             id: world.entry_id(entry.offset),
-            mission_id: (&*entry.subject).into(),
+            mission_id: issue.clone(),
             actor_type,
             actor_id: id,
             actor_name,

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use taffrail_domain::issue::{
     BulkDraft, Issue, IssueCommand, IssueDraft, IssueEvent, IssuePatch, IssuePriority, IssueStatus, Named,
-    Place,
+    Place, is_date,
 };
 use taffrail_domain::mission::{Mission, Status};
 use taffrail_domain::roster::{Capability, Permission};
@@ -346,8 +346,7 @@ impl IssueConditions {
         };
         let when = |field: &'static str, word: &Word| -> Result<Option<Text>, Problem> {
             let Some(text) = word.get() else { return Ok(None) };
-            let is_day = text.parse::<jiff::civil::Date>().is_ok();
-            if is_day || text.parse::<jiff::Timestamp>().is_ok() {
+            if is_date(text) {
                 return Ok(Some(text.into()));
             }
             let detail = format!("{field} must be YYYY-MM-DD or an RFC 3339 timestamp");

@@ -47,7 +47,9 @@ async fn put_back(
             let id = MissionId::from(&*entry.subject);
             put_back_undertaking(app, world, id, last).await?;
         }
-        Some(Event::Issue(IssueEvent::IssueDeleted(_) | IssueEvent::IssuesBulkUpdated(_))) => {}
+        Some(Event::Issue(
+            IssueEvent::IssueDeleted(_) | IssueEvent::IssuesBulkUpdated(_) | IssueEvent::IssuesDetached(_),
+        )) => {}
         Some(Event::Issue(event)) => {
             let issue = MissionId::from(&*entry.subject);
             put_back_undertaking(app, world, issue.clone(), last).await?;

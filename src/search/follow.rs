@@ -483,6 +483,7 @@ fn touched(entry: &Entry) -> Option<MissionId> {
         | IssueEvent::Related(_)
         | IssueEvent::Unrelated(_)
         | IssueEvent::IssuesDetached(_)
+        | IssueEvent::IssuesPlaced(_)
         | IssueEvent::IssuesBulkUpdated(_) => false,
     };
     is_text.then(|| (&*entry.subject).into())

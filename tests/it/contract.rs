@@ -16,7 +16,8 @@ use taffrail_domain::instance::{InstanceEvent, TokenIssued, TokenRevoked, UserCr
 use taffrail_domain::issue::{
     Cause, CommentDeleted, CommentEdited, Commented, Detached, Imported, IssueChanges, IssueCreated,
     IssueDeleted, IssueFacts, IssueNoted, IssuePriority, IssueStatus, IssueUpdated, IssuesBulkUpdated,
-    IssuesDetached, MentionState, Mentioned, Moved, Party, Related, RelationType, Seat, Unrelated,
+    IssuesDetached, IssuesPlaced, MentionState, Mentioned, Moved, Party, Placed, Related, RelationType, Seat,
+    Unrelated,
 };
 use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
@@ -451,6 +452,7 @@ fn issue_samples() -> Vec<Event> {
             moved: Some(Moved { from: IssueStatus::Review, to: IssueStatus::Todo }),
             seat: Some(Seat { crew_id: "crew1".into(), lead_agent_id: "agent1".into() }),
             review_note: Some("n".into()),
+            own_task: Some("task1".into()),
             changes: Some(changes.into()),
         }
         .into(),
@@ -487,6 +489,7 @@ fn issue_samples() -> Vec<Event> {
             issues: vec!["issue1".into(), "issue2".into()],
         }
         .into(),
+        IssuesPlaced { places: vec![Placed { issue_id: "issue1".into(), sort_order: 1.5 }] }.into(),
         IssuesBulkUpdated { count: 2 }.into(),
     ]
 }

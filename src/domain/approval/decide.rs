@@ -1,5 +1,6 @@
 //! Who may decide, and what then follows: the decision and its effect are one batch (`periphery.md` 11).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -12,10 +13,10 @@ use crate::mission::{Reason, Task, TaskApproval, TaskStatus};
 use crate::roster::{AgentStatus, Autonomy, Permission, PolicyChanged, policy_changed};
 use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
-use crate::work::{AssignmentStatus, MISSION_MS_MAX};
+use crate::work::{AssignmentStatus, MISSION_MS_MAX, Purpose};
 use crate::{
-    Actor, ApprovalId, Context, CrewId, Draft, Face, MissionId, Rejection, Severity, TaskId, Text, Time,
-    UserId, Workspace,
+    Actor, AgentId, ApprovalId, Context, CrewId, Draft, Face, MissionId, Rejection, Severity, TaskId, Text,
+    Time, UserId, Workspace,
 };
 
 /// How long what an agent made may be decided about (`periphery.md` 7): seven days.
@@ -42,12 +43,9 @@ impl Workspace {
                     }
                     _ => {
                         unfolding.close(found, status, comment.clone(), context.actor);
-                        found
-                            .request
-                            .held
-                            .iter()
-                            .filter(|_| *approved)
-                            .for_each(|held| unfolding.release(held));
+                        let held = found.request.held.iter().filter(|_| *approved);
+                        held.for_each(|held| unfolding.release(held));
+                        unfolding.conclude_asked(found);
                     }
                 }
             }
@@ -56,6 +54,7 @@ impl Workspace {
                 let is_over = found.request.timeout_at.is_some_and(|at| at <= context.now);
                 if found.status == ApprovalStatus::Pending && is_over {
                     unfolding.close(found, ApprovalStatus::Timeout, None, context.actor);
+                    unfolding.conclude_asked(found);
                 }
             }
             ApprovalCommand::Cancel { approval, reason } => {
@@ -69,6 +68,7 @@ impl Workspace {
                     unfolding.decide_task(mission, task, false, reason)?;
                 } else {
                     unfolding.close(found, ApprovalStatus::Cancelled, reason.clone(), context.actor);
+                    unfolding.conclude_asked(found);
                 }
             }
         }
@@ -108,6 +108,28 @@ impl Workspace {
     fn is_open(&self, mission: Option<&MissionId>) -> bool {
         let found = mission.map(|mission| self.undertaking(mission));
         found.is_none_or(|found| found.is_some_and(|found| found.phase != Phase::Ended))
+    }
+
+    /// Whether somebody has yet to say whether an agent may hand on work of an issue.
+    pub(crate) fn is_asked_about_delegation(&self, mission: &MissionId) -> bool {
+        let is_delegation = |asked: &Arc<Approval>| match &asked.request.held {
+            Some(Held::Assignment { assignment, .. }) => assignment.purpose == Purpose::Delegation,
+            _ => false,
+        };
+        self.pending_approvals(mission).any(is_delegation)
+    }
+
+    /// Nothing begins for what a policy holds, by whatever way: a mission, or an issue, that an agent made.
+    ///
+    /// # Errors
+    /// 403 until somebody has said yes.
+    pub(crate) fn refuse_unapproved(&self, mission: &MissionId) -> Result<(), Rejection> {
+        let hold = self.approvals.hold_on(mission.as_str());
+        if hold.is_some_and(|hold| hold.status != ApprovalStatus::Approved) {
+            let detail = "held by policy until somebody approves it";
+            return Err(Rejection::forbidden_because("approval.held", detail));
+        }
+        Ok(())
     }
 
     fn pending_approvals<'a>(&'a self, mission: &'a MissionId) -> impl Iterator<Item = &'a Arc<Approval>> {
@@ -170,11 +192,56 @@ impl Unfolding<'_> {
         }
     }
 
+    /// What its LEAD handed on is decided about: with that the issue's work may be over.
+    fn conclude_asked(&mut self, asked: &Approval) {
+        if let (Some(Held::Assignment { .. }), Some(mission)) =
+            (&asked.request.held, &asked.request.mission_id)
+        {
+            self.conclude_delegated(mission);
+        }
+    }
+
+    /// Nobody has to say any more whether agents may be given work of this.
+    pub(crate) fn withdraw_held_work_of(&mut self, mission: &MissionId) {
+        let is_work = |asked: &&Arc<Approval>| matches!(asked.request.held, Some(Held::Assignment { .. }));
+        let asked: Vec<Arc<Approval>> =
+            self.state.pending_approvals(mission).filter(is_work).cloned().collect();
+        asked
+            .iter()
+            .for_each(|asked| self.close(asked, ApprovalStatus::Cancelled, None, &Actor::Orchestrator));
+    }
+
     /// What was held is gone: nobody has to decide about it.
     pub(crate) fn withdraw_hold(&mut self, id: &str) {
         let asked = self.state.approvals.hold_on(id).cloned();
         if let Some(asked) = asked.filter(|asked| asked.status == ApprovalStatus::Pending) {
             self.close(&asked, ApprovalStatus::Cancelled, None, &Actor::Orchestrator);
+        }
+    }
+
+    /// A crew is gone: what it, its agents and its missions wished for will not come, and nobody has to
+    /// decide about it. Work that it was to be handed is over where it was handed from.
+    pub(crate) fn withdraw_approvals_of_crew(&mut self, crew: &CrewId) {
+        let approvals = &self.state.approvals;
+        let pending = approvals.pending_of.iter().map(|(_, id)| id);
+        let pending: BTreeSet<&ApprovalId> =
+            pending.chain(approvals.lapsing.iter().map(|(_, id)| id)).collect();
+        let is_gone = |agent: &AgentId| self.state.roster.live_agent(agent.as_str()).is_none();
+        let is_idle = |asked: &&Arc<Approval>| {
+            let request = &asked.request;
+            request.crew_id.as_ref() == Some(crew)
+                || request.mission_id.as_ref().is_some_and(|id| self.state.undertaking(id).is_none())
+                || match &request.held {
+                    Some(Held::Assignment { assignment, .. }) => is_gone(&assignment.assigned_to),
+                    Some(Held::Agent { agent_id }) => is_gone(agent_id),
+                    Some(Held::Mission { .. } | Held::Issue { .. } | Held::Crew { .. }) | None => false,
+                }
+        };
+        let idle = pending.into_iter().filter_map(|id| approvals.all.get(id)).filter(is_idle);
+        let idle: Vec<Arc<Approval>> = idle.cloned().collect();
+        for asked in idle.iter().filter(|asked| asked.status == ApprovalStatus::Pending) {
+            self.close(asked, ApprovalStatus::Cancelled, None, &Actor::Orchestrator);
+            self.conclude_asked(asked);
         }
     }
 

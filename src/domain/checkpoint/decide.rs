@@ -89,7 +89,7 @@ impl Workspace {
             cursor: context.entry_id(cursor),
             boundary,
             diverges_after,
-            state: Snapshot::of(then, boundary).into(),
+            state: Snapshot::of(then, boundary, &self.work).into(),
             fork_of: None,
             created_by: context.actor.user().cloned(),
         };

@@ -22,6 +22,12 @@ impl Workspace {
     ) -> Result<Vec<Draft>, Rejection> {
         // Present whenever the checkpoint was found before the queue; a lookup that found none is a 404.
         let source = source.ok_or_else(gone)?;
+        // What may not start before somebody has said yes may not start as a copy either.
+        self.refuse_unapproved(&checkpoint.mission_id)?;
+        if self.roster.live_crew(source.crew_id.as_str()).is_none() {
+            let detail = "the crew that the mission belonged to then is deleted";
+            return Err(Rejection::conflict("checkpoint.crew_gone", detail));
+        }
         let mission = MissionId::from(context.mint.cuid());
         let created = MissionCreated {
             crew_id: source.crew_id.clone(),
@@ -56,7 +62,7 @@ impl Workspace {
             cursor: checkpoint.cursor,
             boundary: batch_end,
             diverges_after: batch_end,
-            state: Snapshot::of(&Bookmarked::Mission(Arc::new(born)), batch_end).into(),
+            state: Snapshot::of(&Bookmarked::Mission(Arc::new(born)), batch_end, &self.work).into(),
             fork_of: Some(checkpoint.id.clone()),
             created_by: context.actor.user().cloned(),
         };

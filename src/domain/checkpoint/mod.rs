@@ -6,7 +6,7 @@ mod decide;
 mod event;
 mod fork;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -18,7 +18,8 @@ pub use event::{CheckpointCreated, CheckpointDeleted, CheckpointEvent, Checkpoin
 use crate::issue::Issue;
 use crate::mission::{Mission, TaskStats, TaskStatus};
 use crate::undertaking::Undertaking;
-use crate::{CheckpointId, CrewId, EntryId, MissionId, Offset, TaskId, Text, Time, UserId};
+use crate::work::Work;
+use crate::{AssignmentId, CheckpointId, CrewId, EntryId, MissionId, Offset, TaskId, Text, Time, UserId};
 
 /// A user's named cursor on a mission.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,15 +117,22 @@ impl Bookmarked {
 }
 
 impl Snapshot {
-    /// Captures a mission, or an issue, as it is at `offset`. Agents have no memory here.
+    /// Captures a mission, or an issue, as it is or was at `offset`. Agents have no memory here.
     #[must_use]
-    pub fn of(bookmarked: &Bookmarked, offset: Offset) -> Self {
+    pub fn of(bookmarked: &Bookmarked, offset: Offset, work: &Work) -> Self {
         let mission = bookmarked.undertaking();
+        // A worker has claimed it by then, and the task has not moved on: it runs.
+        let is_claimed = |id: &&AssignmentId| {
+            work.assignments.get(*id).is_some_and(|found| found.fence.is_some_and(|fence| fence <= offset))
+        };
+        let worked = mission.tasks.values().filter(|task| task.status == TaskStatus::InProgress);
+        let running = worked.filter_map(|task| task.assignment_id.as_ref()).filter(is_claimed);
+        let running: BTreeSet<&AssignmentId> = running.collect();
         let open = mission.tasks.values().filter(|task| task.status != TaskStatus::Completed);
         Self {
             agent_memory: BTreeMap::new(),
             pending_tasks: open.map(|task| task.id.clone()).collect(),
-            open_assignments: vec![],
+            open_assignments: running.into_iter().map(ToString::to_string).collect(),
             meta: SnapshotMeta {
                 offset,
                 state_hash: bookmarked.state_hash(),

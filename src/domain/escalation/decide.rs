@@ -1,5 +1,7 @@
 //! Who may ask, who may answer, and until when.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -10,7 +12,8 @@ use crate::roster::Permission;
 use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
 use crate::{
-    Actor, Context, Draft, EscalationId, Face, MissionId, Rejection, Severity, Text, Time, Workspace,
+    Actor, AgentId, Context, CrewId, Draft, EscalationId, Face, MissionId, Rejection, Severity, Text, Time,
+    Workspace,
 };
 
 /// How long people may answer: the spec leaves it open; a day, as for waitpoints (`periphery.md` 11).
@@ -152,14 +155,38 @@ impl Unfolding<'_> {
 
     /// Nobody has to answer for a mission that is over.
     pub(crate) fn withdraw_idle_escalations(&mut self, mission: &MissionId) {
-        if self.state.undertaking(mission).is_some_and(|found| found.phase != Phase::Ended) {
-            return;
+        if self.state.undertaking(mission).is_none_or(|found| found.phase == Phase::Ended) {
+            self.withdraw_escalations("the mission is over", |asked| {
+                asked.mission_id.as_ref() == Some(mission)
+            });
         }
+    }
+
+    /// Nobody has to answer an agent that does not work on this any more.
+    pub(crate) fn withdraw_unheard_escalations(&mut self, mission: &MissionId) {
+        let live = self.state.work.live_of_mission(mission);
+        let listening: BTreeSet<AgentId> = live.map(|found| found.facts.assigned_to.clone()).collect();
+        self.withdraw_escalations("nobody waits for the answer any more", |asked| {
+            asked.mission_id.as_ref() == Some(mission) && !listening.contains(&asked.agent_id)
+        });
+    }
+
+    /// A crew is gone, and with it those who asked.
+    pub(crate) fn withdraw_escalations_of_crew(&mut self, crew: &CrewId) {
+        let missions = self.state.missions.clone();
+        let issues = self.state.issues.all.clone();
+        self.withdraw_escalations("the crew was deleted", |asked| {
+            let is_gone = |id: &MissionId| !missions.contains_key(id) && !issues.contains_key(id);
+            asked.crew_id == *crew || asked.mission_id.as_ref().is_some_and(is_gone)
+        });
+    }
+
+    fn withdraw_escalations(&mut self, why: &str, is_idle: impl Fn(&EscalationRaised) -> bool) {
         let open =
             self.state.escalations.open.iter().filter_map(|(_, id)| self.state.escalations.all.get(id));
-        let own = open.filter(|found| found.asked.mission_id.as_ref() == Some(mission));
+        let own = open.filter(|found| is_idle(&found.asked));
         for found in own.cloned().collect::<Vec<_>>() {
-            let text = Some("the mission is over".into());
+            let text = Some(why.into());
             let ended = EscalationEnded {
                 resolution: text,
                 by: None,

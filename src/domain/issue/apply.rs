@@ -6,7 +6,7 @@ use imbl::OrdMap;
 
 use super::{
     Comment, Detached, Issue, IssueChanges, IssueCreated, IssueEvent, IssueFacts, IssueStatus, IssueUpdated,
-    Issues, IssuesDetached, Related, Relation,
+    Issues, IssuesDetached, Placed, Related, Relation,
 };
 use crate::mission::MissionEvent;
 use crate::undertaking::{Phase, Undertaking};
@@ -23,6 +23,11 @@ impl Issue {
                 if detached.issues.contains(id) {
                     issue.detach(&detached.from, entry);
                 }
+                issue
+            }),
+            Some(Event::Issue(IssueEvent::IssuesPlaced(placed))) => before.map(|mut issue| {
+                let own = placed.places.iter().find(|place| place.issue_id == *id);
+                own.iter().for_each(|place| issue.place(place, entry));
                 issue
             }),
             Some(Event::Issue(event)) => before.map(|mut issue| {
@@ -64,6 +69,7 @@ impl Issue {
             authored_via: created.authored_via.clone(),
             external_id: imported.and_then(|imported| imported.external_id.clone()),
             review_note: None,
+            own_task: None,
             comment_count: 0,
             reviews: 0,
             created_at,
@@ -87,7 +93,10 @@ impl Issue {
             | IssueEvent::Unrelated(_)
             | IssueEvent::IssuesBulkUpdated(_) => {}
             // Both ends of a life are the caller's, and what several lose is told each by its name.
-            IssueEvent::IssueCreated(_) | IssueEvent::IssueDeleted(_) | IssueEvent::IssuesDetached(_) => {}
+            IssueEvent::IssueCreated(_)
+            | IssueEvent::IssueDeleted(_)
+            | IssueEvent::IssuesDetached(_)
+            | IssueEvent::IssuesPlaced(_) => {}
         }
     }
 
@@ -102,6 +111,9 @@ impl Issue {
         }
         if updated.review_note.is_some() {
             self.review_note.clone_from(&updated.review_note);
+        }
+        if updated.own_task.is_some() {
+            self.own_task.clone_from(&updated.own_task);
         }
         let Some(moved) = updated.moved else { return };
         self.status = moved.to;
@@ -130,6 +142,12 @@ impl Issue {
         self.apply_task(event, entry);
     }
 
+    /// It makes room on its board.
+    fn place(&mut self, place: &Placed, entry: &Entry) {
+        (self.updated_at, self.changed) = (entry.time, entry.offset);
+        self.facts.sort_order = place.sort_order;
+    }
+
     /// What it pointed to is gone.
     fn detach(&mut self, from: &Detached, entry: &Entry) {
         (self.updated_at, self.changed) = (entry.time, entry.offset);
@@ -141,6 +159,7 @@ impl Issue {
             Detached::Routine(_) => {
                 (facts.routine_id, facts.routine_inputs) = (None, Json::default());
             }
+            Detached::Parent(_) | Detached::Crew(_) => facts.parent_issue_id = None,
         }
     }
 }
@@ -152,6 +171,16 @@ impl Issues {
             IssueEvent::IssueCreated(created) => self.begin(created, entry),
             IssueEvent::IssueDeleted(_) => self.forget(&id),
             IssueEvent::IssuesDetached(detached) => self.detach(detached, entry),
+            IssueEvent::IssuesPlaced(placed) => {
+                for place in &placed.places {
+                    let Some(issue) = self.all.get(&place.issue_id).cloned() else { continue };
+                    self.count_out(&issue);
+                    self.change(&place.issue_id, |issue| issue.place(place, entry));
+                    if let Some(issue) = self.all.get(&place.issue_id).cloned() {
+                        self.count_in(&issue);
+                    }
+                }
+            }
             IssueEvent::IssueUpdated(updated) => {
                 let Some(issue) = self.all.get(&id).cloned() else { return };
                 self.count_out(&issue);
@@ -225,6 +254,7 @@ impl Issues {
             self.external.insert(external.clone(), issue.id.clone());
         }
         self.by_crew.insert((issue.crew_id.clone(), issue.id.clone()));
+        self.by_birth.insert((issue.born, issue.id.clone()));
         let everything = IssueFacts::default().all_of(&issue.facts);
         self.index(&issue, Some(&everything), false);
         self.count_in(&issue);
@@ -316,6 +346,7 @@ impl Issues {
         let everything = IssueFacts::default().all_of(&issue.facts);
         self.unindex(&issue, Some(&everything), true);
         self.count_out(&issue);
+        self.by_birth.remove(&(issue.born, issue.id.clone()));
         self.working.remove(id);
         let comments: Vec<_> = self.comments_on(id).cloned().collect();
         for comment in comments {
@@ -361,5 +392,6 @@ fn touched_by(from: &Detached, facts: &IssueFacts) -> IssueChanges {
             IssueChanges { labels: Some(left), ..none() }
         }
         Detached::Routine(_) => IssueChanges { routine_id: Some(None), ..none() },
+        Detached::Parent(_) | Detached::Crew(_) => IssueChanges { parent_issue_id: Some(None), ..none() },
     }
 }

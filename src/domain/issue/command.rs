@@ -2,10 +2,11 @@
 //! where they say otherwise (`issues.md` 1).
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::IssueStatus;
+use super::{IssueStatus, whole};
 use crate::facts::present;
 use crate::{CommentId, CrewId, Rejection, RelationId, Text, Time};
 
@@ -154,6 +155,7 @@ pub struct IssueDraft {
     /// Parent project ID.
     pub project_id: Option<String>,
     /// Effort/points estimate.
+    #[serde(deserialize_with = "whole_number")]
     pub estimate: Option<i64>,
     /// Parent issue ID for sub-issues.
     pub parent_issue_id: Option<String>,
@@ -341,4 +343,12 @@ pub struct ImportedComment {
     pub body: Text,
     /// When.
     pub created_at: Option<Time>,
+}
+
+/// A whole number, however it is written.
+fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    match Option::<Value>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(value) => whole(&value).map(Some).ok_or_else(|| D::Error::custom("not a whole number")),
+    }
 }

@@ -161,7 +161,8 @@ impl Unfolding<'_> {
     pub(super) fn propose_issue(&mut self, crew: &CrewId, draft: &IssueDraft) -> Result<(), Rejection> {
         let autonomy = self.state.roster.crews.get(crew).map(|crew| crew.policy.autonomy).unwrap_or_default();
         let ruling = autonomy.ruling(Wished::Issue);
-        let origin = Origin::of(self.context.actor);
+        // Whoever comes through the agents' door is no person, named or not.
+        let origin = Origin { via: via::AGENT_TOOL_CALL, ..Origin::of(self.context.actor) };
         let id = self.create_issue(crew, draft, Door::Agents, origin)?;
         if ruling == Ruling::Held {
             let reason = "The crew's policy holds issues of agents until a person approves them".to_owned();

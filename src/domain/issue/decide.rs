@@ -5,9 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::create::{Door, Origin};
-use super::{
-    Action, Cause, Issue, IssueChanges, IssueCommand, IssueDeleted, IssueStatus, IssueUpdated, Named,
-};
+use super::{Cause, Detached, Issue, IssueCommand, IssueDeleted, IssueStatus, Named};
 use crate::mission::mission_face;
 use crate::roster::{Capability, Permission};
 use crate::unfolding::Unfolding;
@@ -87,8 +85,8 @@ impl Unfolding<'_> {
             let detail = "Only BACKLOG or CANCELLED issues can be deleted";
             return Err(Rejection::invalid("issue.not_deletable", detail));
         }
-        let children: Vec<Arc<Issue>> = self.state.issues.children_of(&issue.id).cloned().collect();
-        children.iter().for_each(|child| self.leave_parent(child));
+        let children = self.state.issues.children_of(&issue.id).map(|child| child.id.clone()).collect();
+        self.detach(&Detached::Parent(issue.id.clone()), children);
         let actor = self.context.actor.clone();
         self.cancel_work_of(&issue.id, "the issue was deleted");
         let deleted = IssueDeleted { identifier: issue.identifier.clone(), crew_id: issue.crew_id.clone() };
@@ -104,22 +102,12 @@ impl Unfolding<'_> {
         Ok(())
     }
 
-    /// Its parent goes: it lives on alone.
-    fn leave_parent(&mut self, child: &Issue) {
-        let alone = IssueChanges { parent_issue_id: Some(None), ..IssueChanges::default() };
-        let cause = Cause::ParentDeleted;
-        let updated = IssueUpdated { cause, changes: Some(alone.into()), ..IssueUpdated::default() };
-        self.update_issue(&child.id, updated);
-        let actor = self.context.actor.clone();
-        self.note_issue(child, &Action::ParentChanged("".into()), &actor);
-    }
-
     /// A crew takes its issues along; their sub-issues in other crews live on alone (`issues.md` 6.5).
     pub(crate) fn leave_parents_of(&mut self, crew: &CrewId) {
         let own = self.state.issues.of_crew(crew);
         let children = own.flat_map(|id| self.state.issues.children_of(id));
         let elsewhere = children.filter(|child| child.crew_id != *crew);
-        let elsewhere: Vec<Arc<Issue>> = elsewhere.cloned().collect();
-        elsewhere.iter().for_each(|child| self.leave_parent(child));
+        let elsewhere = elsewhere.map(|child| child.id.clone()).collect();
+        self.detach(&Detached::Crew(crew.clone()), elsewhere);
     }
 }

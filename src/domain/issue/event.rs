@@ -9,7 +9,7 @@ use crate::event::events;
 use crate::facts::{facts, present};
 use crate::{
     AgentId, AssignmentId, CommentId, CrewId, Json, LabelId, MilestoneId, MissionId, ProjectId, RelationId,
-    RoutineId, Text, Time,
+    RoutineId, TaskId, Text, Time,
 };
 
 events! {
@@ -37,6 +37,8 @@ events! {
         "issue.unrelated" => Unrelated,
         /// What several issues pointed to is gone. The subject is that.
         "issue.detached" => IssuesDetached,
+        /// Several made room on a board. The subject is the one they made it for.
+        "issue.placed" => IssuesPlaced,
         /// Several were changed in one go. The subject is the workspace.
         "issue.bulk_updated" => IssuesBulkUpdated,
     }
@@ -155,8 +157,6 @@ words! {
         Delegation = "delegation",
         /// A triage rule.
         Triage = "triage",
-        /// Its parent is gone.
-        ParentDeleted = "parent_deleted",
         /// An agent at work.
         Agent = "agent",
         /// A file.
@@ -175,6 +175,14 @@ pub struct Moved {
     pub from: IssueStatus,
     /// Where it is.
     pub to: IssueStatus,
+}
+
+impl Moved {
+    /// Whether what was begun is to be begun again.
+    pub(super) fn is_back(self) -> bool {
+        let is_ahead = |status| matches!(status, IssueStatus::Backlog | IssueStatus::Todo);
+        is_ahead(self.to) && !is_ahead(self.from)
+    }
 }
 
 /// A crew, and who leads an issue there.
@@ -206,6 +214,9 @@ pub struct IssueUpdated {
     /// What a review that sends it back says of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review_note: Option<Text>,
+    /// The task that is the issue itself, where nobody planned any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_task: Option<TaskId>,
     /// Everything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Box<IssueChanges>>,
@@ -314,6 +325,36 @@ pub enum Detached {
     /// A routine.
     #[serde(rename = "routine")]
     Routine(RoutineId),
+    /// The issue they were parts of.
+    #[serde(rename = "parent")]
+    Parent(MissionId),
+    /// A crew, with the issues that those of other crews were parts of.
+    #[serde(rename = "crew")]
+    Crew(CrewId),
+}
+
+impl Detached {
+    /// Whether they were parts of what is gone: a line of the log of each says so.
+    #[must_use]
+    pub fn is_parent(&self) -> bool {
+        match self {
+            Self::Parent(_) | Self::Crew(_) => true,
+            Self::Project(_) | Self::Milestone(_) | Self::Label(_) | Self::Routine(_) => false,
+        }
+    }
+
+    /// The id of what is gone.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Project(id) => id.as_str(),
+            Self::Milestone(id) => id.as_str(),
+            Self::Label(id) => id.as_str(),
+            Self::Routine(id) => id.as_str(),
+            Self::Parent(id) => id.as_str(),
+            Self::Crew(id) => id.as_str(),
+        }
+    }
 }
 
 /// Each of these issues has lost what it pointed to.
@@ -323,6 +364,22 @@ pub struct IssuesDetached {
     pub from: Detached,
     /// Whose it was.
     pub issues: Vec<MissionId>,
+}
+
+/// Where an issue stands on its board now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Placed {
+    /// Which.
+    pub issue_id: MissionId,
+    /// Its place.
+    pub sort_order: f64,
+}
+
+/// Several made room on a board.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IssuesPlaced {
+    /// Each with its place now, in that order.
+    pub places: Vec<Placed>,
 }
 
 /// Several were changed in one go.

@@ -14,8 +14,8 @@ use crate::mission::{Reason, Task, TaskCreated, TaskStatus, TaskUpdated, birth_s
 use crate::roster::AgentRole;
 use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
-use crate::work::Purpose;
-use crate::{Actor, AgentId, Draft, MissionId, Rejection, Text, Workspace};
+use crate::work::{AssignmentStatus, Purpose};
+use crate::{Actor, AgentId, AssignmentId, Draft, MissionId, Rejection, TaskId, Text, Workspace};
 
 impl Workspace {
     /// The agent that an issue is started with.
@@ -32,8 +32,8 @@ impl Workspace {
     }
 
     /// An issue that its crew's policy holds may not start before somebody has said yes.
-    fn refuse_held_issue(&self, issue: &Issue) -> Result<(), Rejection> {
-        let hold = self.approvals.hold_on(issue.id.as_str());
+    pub(super) fn refuse_held_issue(&self, issue: &MissionId) -> Result<(), Rejection> {
+        let hold = self.approvals.hold_on(issue.as_str());
         if hold.is_some_and(|hold| hold.status != ApprovalStatus::Approved) {
             let detail = "Issue start rejected by policy";
             return Err(Rejection::forbidden_because("issue.held", detail));
@@ -79,7 +79,7 @@ impl Unfolding<'_> {
             });
         }
         let starter = self.state.starter_of(issue)?;
-        self.state.refuse_held_issue(issue)?;
+        self.state.refuse_held_issue(&issue.id)?;
         self.state.refuse_passive_lead(issue, &starter)?;
         self.begin_issue(issue, &starter);
         Ok(())
@@ -104,7 +104,7 @@ impl Unfolding<'_> {
             });
         }
         let starter = self.state.starter_of(issue)?;
-        self.state.refuse_held_issue(issue)?;
+        self.state.refuse_held_issue(&issue.id)?;
         self.state.refuse_passive_lead(issue, &starter)?;
         self.move_issue(issue, IssueStatus::Todo, Cause::Start, None);
         let again = self.state.issues.all.get(&issue.id).cloned();
@@ -114,22 +114,25 @@ impl Unfolding<'_> {
 
     /// It is in progress, and its tasks are ready: the engine does the rest.
     fn begin_issue(&mut self, issue: &Arc<Issue>, starter: &AgentId) {
-        self.move_issue(issue, IssueStatus::InProgress, Cause::Start, None);
-        if issue.tasks.is_empty() {
-            self.add_default_task(issue, starter);
-        } else {
-            self.begin_tasks_again(issue, starter);
+        let is_lead = |agent: &crate::roster::Agent| agent.facts.agent_role == AgentRole::Lead;
+        let is_planned = self.state.roster.live_agent(starter.as_str()).is_none_or(is_lead);
+        let is_fresh = issue.tasks.is_empty();
+        let own_task = (is_fresh && !is_planned).then(|| TaskId::from(self.context.mint.cuid()));
+        let moved = Some(Moved { from: issue.status, to: IssueStatus::InProgress });
+        let updated = IssueUpdated { moved, own_task: own_task.clone(), ..IssueUpdated::default() };
+        self.move_issue_so(issue, IssueUpdated { cause: Cause::Start, ..updated });
+        match own_task {
+            Some(task) => self.add_own_task(issue, starter, task),
+            // Its LEAD is to make a plan of it.
+            None if is_fresh => {}
+            None => self.begin_tasks_again(issue, starter),
         }
     }
 
-    /// One task, the issue itself, unless its LEAD is to make a plan of it.
-    fn add_default_task(&mut self, issue: &Issue, starter: &AgentId) {
-        let is_lead = |agent: &crate::roster::Agent| agent.facts.agent_role == AgentRole::Lead;
-        if self.state.roster.live_agent(starter.as_str()).is_none_or(is_lead) {
-            return;
-        }
+    /// One task, the issue itself.
+    fn add_own_task(&mut self, issue: &Issue, starter: &AgentId, task_id: TaskId) {
         let created = TaskCreated {
-            task_id: self.context.mint.cuid().into(),
+            task_id,
             title: issue.title.clone(),
             description: issue.description.clone(),
             assigned_agent_id: Some(starter.clone()),
@@ -149,7 +152,7 @@ impl Unfolding<'_> {
     fn begin_tasks_again(&mut self, issue: &Issue, starter: &AgentId) {
         let tasks: Vec<Arc<Task>> = issue.tasks_in_order().into_iter().cloned().collect();
         if let [sole] = tasks.as_slice()
-            && !self.is_planned(issue, sole)
+            && issue.own_task.as_ref() == Some(&sole.id)
         {
             let updated = TaskUpdated {
                 title: (sole.title != issue.title).then(|| issue.title.clone()),
@@ -170,13 +173,6 @@ impl Unfolding<'_> {
                 moved.iteration = iteration;
             });
         }
-    }
-
-    /// Whether a task is of a LEAD's plan: those begin when it is told.
-    fn is_planned(&self, issue: &Issue, task: &Task) -> bool {
-        self.state.work.of_mission(&issue.id).any(|found| {
-            found.facts.purpose == Purpose::Planning && found.finished_at == Some(task.created_at)
-        })
     }
 
     pub(super) fn stop_issue(&mut self, issue: &Arc<Issue>) -> Result<(), Rejection> {
@@ -200,18 +196,24 @@ impl Unfolding<'_> {
 
     fn cancel_delegations_of(&mut self, issue: &MissionId) {
         let live = self.state.work.live_of_mission(issue);
-        let handed_on = live.filter(|found| found.facts.purpose == Purpose::Delegation);
+        let handed_on =
+            live.filter(|found| matches!(found.facts.purpose, Purpose::Delegation | Purpose::Query));
         let handed_on: Vec<_> = handed_on.map(|found| found.id.clone()).collect();
         handed_on.iter().for_each(|assignment| self.cancel_assignment(assignment, "not wanted any more"));
     }
 
     /// Agents were on it and are not any more. What they had in hand is over where the issue is, and waits
-    /// for the next start where it is not.
+    /// for the next start where it is not. Whoever moved it from within its own run goes on to its end: what
+    /// comes of that run is what the issue was moved for.
     pub(super) fn stop_work_on_issue(&mut self, id: &MissionId) {
         let Some(issue) = self.state.issues.all.get(id).cloned() else { return };
+        let is_back = matches!(issue.status, IssueStatus::Backlog | IssueStatus::Todo);
+        let spared = if is_back { vec![] } else { self.own_runs_on(id) };
+        let is_spared =
+            |task: &Task| task.assignment_id.as_ref().is_some_and(|assignment| spared.contains(assignment));
         if issue.phase == Phase::Ended {
             let skipped = (TaskStatus::Skipped, Reason::IssueStopped, "issue stopped");
-            self.stop_tasks(id, skipped, |task| task.status.is_in_flight());
+            self.stop_tasks(id, skipped, |task| task.status.is_in_flight() && !is_spared(task));
         } else {
             let held = issue.tasks_in_order().into_iter();
             let held = held.filter(|task| task.status == TaskStatus::AwaitingApproval);
@@ -219,12 +221,25 @@ impl Unfolding<'_> {
             for task in held {
                 self.move_task(id, &task, TaskStatus::Pending, Reason::HandedBack, |_| {});
             }
-            if issue.status == IssueStatus::Todo {
-                // The next start asks anew, also for what was handed on.
-                self.cancel_delegations_of(id);
-            }
         }
-        self.keep_only_wanted_work(id);
+        if is_back {
+            // The next start asks anew, also for what was handed on.
+            self.cancel_delegations_of(id);
+            self.withdraw_held_work_of(id);
+        }
+        self.keep_only_wanted_work_and(id, &spared);
+        if is_back {
+            self.withdraw_unheard_escalations(id);
+        }
+    }
+
+    /// What the agent that acts is doing for an issue right now.
+    fn own_runs_on(&self, issue: &MissionId) -> Vec<AssignmentId> {
+        let Actor::Agent(agent) = self.context.actor else { return vec![] };
+        let live = self.state.work.live_of_mission(issue);
+        let own = live
+            .filter(|found| found.facts.assigned_to == *agent && found.status == AssignmentStatus::Running);
+        own.map(|found| found.id.clone()).collect()
     }
 
     pub(super) fn review_issue(&mut self, named: &Named, draft: &ReviewDraft) -> Result<(), Rejection> {
@@ -300,9 +315,14 @@ impl Unfolding<'_> {
         cause: Cause,
         review_note: Option<Text>,
     ) {
-        let moved = Moved { from: issue.status, to };
+        let moved = Some(Moved { from: issue.status, to });
+        self.move_issue_so(issue, IssueUpdated { cause, moved, review_note, ..IssueUpdated::default() });
+    }
+
+    fn move_issue_so(&mut self, issue: &Issue, updated: IssueUpdated) {
+        let Some(moved) = updated.moved else { return };
+        let to = moved.to;
         debug_assert!(target(issue.status, to.as_str()).is_ok(), "{} to {to} is in the table", issue.status);
-        let updated = IssueUpdated { cause, moved: Some(moved), review_note, ..IssueUpdated::default() };
         self.update_issue(&issue.id, updated);
         let actor = match self.context.actor {
             // What nobody wished is the system's (`issues.md` 10.2).

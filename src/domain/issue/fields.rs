@@ -37,23 +37,73 @@ pub(crate) fn priority(word: &str) -> Result<IssuePriority, Rejection> {
 
 /// A day, or a point in time, that there is; kept as it was sent.
 pub(crate) fn date(field: &'static str, text: &str) -> Result<Text, Rejection> {
-    let is_day = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
-    if is_day || text.parse::<jiff::Timestamp>().is_ok() {
+    if is_date(text) {
         return Ok(text.into());
     }
     let detail = format!("{field} must be YYYY-MM-DD or an RFC 3339 timestamp");
     Err(Rejection::invalid("issue.date", detail))
 }
 
+/// Whether a text is a day, or a point in time as RFC 3339 writes it, and there is such a one. The parser
+/// knows more ways to write either, which other programs do not read.
+#[must_use]
+pub fn is_date(text: &str) -> bool {
+    let Some((day, time)) = text.split_at_checked(10) else { return false };
+    if !has_form(day, "0000-00-00") {
+        return false;
+    }
+    if time.is_empty() {
+        return day.parse::<jiff::civil::Date>().is_ok();
+    }
+    is_time(time) && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+/// `THH:MM:SS`, perhaps parts of a second, and how far from UTC.
+fn is_time(text: &str) -> bool {
+    let Some((clock, rest)) = text.split_at_checked(9) else { return false };
+    let zone = match rest.strip_prefix('.') {
+        None => rest,
+        Some(parts) => {
+            let zone = parts.trim_start_matches(|letter: char| letter.is_ascii_digit());
+            if zone.len() == parts.len() {
+                return false;
+            }
+            zone
+        }
+    };
+    let is_zone = matches!(zone, "Z" | "z") || has_form(zone, "+00:00") || has_form(zone, "-00:00");
+    (has_form(clock, "T00:00:00") || has_form(clock, "t00:00:00")) && is_zone
+}
+
+/// Whether a text has digits where the form has zeros, and is the form elsewhere.
+fn has_form(text: &str, form: &str) -> bool {
+    let fits = |(letter, wanted): (u8, u8)| match wanted {
+        b'0' => letter.is_ascii_digit(),
+        other => letter == other,
+    };
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits)
+}
+
 /// A number or nothing; a number with a fraction is neither.
 pub(super) fn estimate(wish: Option<&Value>) -> Result<Option<i64>, Rejection> {
     match wish {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => value
-            .as_i64()
+        Some(value) => whole(value)
             .map(Some)
             .ok_or_else(|| Rejection::invalid("issue.estimate", "estimate must be a number or null")),
     }
+}
+
+/// `3.0` is 3: there are languages that write no other number.
+#[must_use]
+pub fn whole(value: &Value) -> Option<i64> {
+    /// Up to here every whole number is one number only.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    value.as_i64().or_else(|| {
+        let number = value.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= EXACT_MAX)?;
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and within the range")]
+        Some(number as i64)
+    })
 }
 
 fn missing(code: &'static str, field: &str) -> Rejection {
@@ -230,4 +280,55 @@ pub(crate) fn routine_inputs(value: &Value) -> Result<Json, Rejection> {
 pub(super) fn inputs_without_routine() -> Rejection {
     let detail = "routine_inputs provided without routine_id";
     Rejection::invalid("issue.inputs_without_routine", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{is_date, whole};
+
+    #[test]
+    fn a_date_is_a_day_or_a_moment_of_rfc_3339_that_there_is() {
+        for good in [
+            "2026-02-28",
+            "2024-02-29",
+            "2026-11-26T01:02:03Z",
+            "2026-11-26t01:02:03z",
+            "2026-11-26T01:02:03.5+02:00",
+            "2026-11-26T01:02:03.123456-11:30",
+        ] {
+            assert!(is_date(good), "{good}");
+        }
+        for bad in [
+            "",
+            "2026-02-29",
+            "2026-13-01",
+            "20260228",
+            "2026-2-28",
+            "tomorrow",
+            "2026-11-26T01:02Z",
+            "2026-11-26 01:02:03Z",
+            "2026-11-26T01:02:03",
+            "2026-11-26T01:02:03+0200",
+            "2026-11-26T01:02:03,5Z",
+            "2026-11-26T01:02:03.Z",
+            "2026-11-26T25:02:03Z",
+            "2026-11-26T01:02:03Z[UTC]",
+            "+002026-11-26",
+            "2026-11-2é",
+        ] {
+            assert!(!is_date(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_is_one_however_it_is_written() {
+        assert_eq!(whole(&json!(3)), Some(3));
+        assert_eq!(whole(&json!(3.0)), Some(3));
+        assert_eq!(whole(&json!(-2.0)), Some(-2));
+        for none in [json!(3.5), json!("3"), json!(1e300), json!(true)] {
+            assert_eq!(whole(&none), None, "{none}");
+        }
+    }
 }

@@ -7,8 +7,9 @@ use pulldown_cmark::{Event as Markdown, LinkType, Parser, Tag, TagEnd};
 use serde_json::json;
 
 use super::{Action, Issue, Mentioned};
+use crate::approval::Held;
 use crate::entry::words;
-use crate::roster::AgentStatus;
+use crate::roster::{AgentStatus, Ruling, Wished};
 use crate::unfolding::Unfolding;
 use crate::work::{Assignment, AssignmentFacts, AssignmentStatus, Purpose};
 use crate::{Actor, AgentId, AssignmentId, CommentId, Draft, Workspace};
@@ -35,6 +36,8 @@ words! {
         Refused = "refused",
         /// Nobody calls themselves.
         Skipped = "skipped",
+        /// It will be given work once a person has said yes: the crew's policy holds what agents hand on.
+        Held = "held",
     }
 }
 
@@ -73,6 +76,15 @@ fn agent_named(url: &str) -> Option<AgentId> {
 }
 
 impl Workspace {
+    /// Whether a person has to say yes to what an agent hands on: its own crew's policy rules, or the
+    /// issue's, whichever is stricter.
+    fn is_held_by_policy(&self, issue: &Issue, by: &AgentId) -> bool {
+        let own = self.roster.live_agent(by.as_str()).and_then(|agent| agent.facts.crew_id.as_ref());
+        let crews = own.into_iter().chain([&issue.crew_id]);
+        let mut policies = crews.filter_map(|crew| self.roster.crews.get(crew)).map(|crew| &crew.policy);
+        policies.any(|policy| policy.autonomy.ruling(Wished::Assignment) == Ruling::Held)
+    }
+
     /// How many calls led to what an agent does now.
     fn depth_of(&self, agent: &AgentId) -> usize {
         let mut caller = Some(agent.clone());
@@ -107,7 +119,7 @@ impl Unfolding<'_> {
             }
             let may = dispatched < FANOUT_MAX;
             match self.mention(issue, comment, &agent, &said.body, may) {
-                MentionState::Dispatched => dispatched += 1,
+                MentionState::Dispatched | MentionState::Held => dispatched += 1,
                 MentionState::Refused => undelivered.push(agent),
                 MentionState::Skipped => {}
             }
@@ -140,11 +152,14 @@ impl Unfolding<'_> {
         let state = match &by {
             Some(by) if by == agent => MentionState::Skipped,
             Some(by) if self.state.depth_of(by) >= DEPTH_MAX => MentionState::Refused,
-            _ if may && self.may_be_called(issue, agent) => MentionState::Dispatched,
-            _ => MentionState::Refused,
+            // An agent calls nobody to what it may not begin itself.
+            Some(_) if self.state.refuse_held_issue(&issue.id).is_err() => MentionState::Refused,
+            _ if !may || !self.may_be_called(issue, agent) => MentionState::Refused,
+            Some(by) if self.state.is_held_by_policy(issue, by) => MentionState::Held,
+            _ => MentionState::Dispatched,
         };
-        let assignment =
-            (state == MentionState::Dispatched).then(|| AssignmentId::from(self.context.mint.cuid()));
+        let is_work = matches!(state, MentionState::Dispatched | MentionState::Held);
+        let assignment = is_work.then(|| AssignmentId::from(self.context.mint.cuid()));
         let mentioned = Mentioned {
             comment_id: comment.clone(),
             agent_id: agent.clone(),
@@ -167,7 +182,13 @@ impl Unfolding<'_> {
                 task: format!("Mentioned on {}: {}", issue.identifier, issue.title).into(),
                 prompt: Some(said.into()),
             };
-            self.assign_as(assignment, facts, AssignmentStatus::Pending);
+            if state == MentionState::Held {
+                let reason = "An agent mentions another one, which the crew's policy holds".to_owned();
+                let held = Held::Assignment { assignment_id: assignment, assignment: facts.into() };
+                self.hold(held, reason, Some(&issue.crew_id));
+            } else {
+                self.assign_as(assignment, facts, AssignmentStatus::Pending);
+            }
         }
         state
     }

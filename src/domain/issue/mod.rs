@@ -42,11 +42,13 @@ pub(crate) use create::Origin;
 pub use event::{
     Cause, CommentDeleted, CommentEdited, Commented, Detached, Imported, IssueChanges, IssueCreated,
     IssueDeleted, IssueEvent, IssueFacts, IssueNoted, IssueUpdated, IssuesBulkUpdated, IssuesDetached,
-    Mentioned, Moved, Related, Seat, Unrelated,
+    IssuesPlaced, Mentioned, Moved, Placed, Related, Seat, Unrelated,
 };
 pub(crate) use fields::{LABELS_MAX, date, priority, title};
+pub use fields::{is_date, whole};
 pub use import::ImportedNames;
 pub use mention::MentionState;
+pub use place::ordered;
 pub use relation::{Relation, RelationType};
 pub use tally::{Tallies, Tally};
 
@@ -56,7 +58,7 @@ use crate::mission::hash;
 use crate::undertaking::{Phase, Undertaking};
 use crate::{
     AgentId, CommentId, CrewId, LabelId, MilestoneId, MissionId, Offset, ProjectId, RelationId, RoutineId,
-    Text, Time, UserId,
+    TaskId, Text, Time, UserId,
 };
 
 words! {
@@ -218,6 +220,8 @@ pub struct Issue {
     pub external_id: Option<Text>,
     /// The last word of a review that sent it back; what the next attempt is told.
     pub review_note: Option<Text>,
+    /// The task that is the issue itself: it is worked as the issue stands, by who is on it.
+    pub own_task: Option<TaskId>,
     /// How many comments it has.
     pub comment_count: u32,
     /// How often it came up for review: who is told is told once each time.
@@ -320,6 +324,10 @@ pub struct Issues {
     pub by_routine: OrdSet<(RoutineId, MissionId)>,
     /// How those of a project or milestone stand.
     pub tallies: Tallies,
+    /// As boards show them: by status, then by place and age.
+    pub columns: OrdSet<BoardPlace>,
+    /// By creation.
+    pub by_birth: OrdSet<(Offset, MissionId)>,
     /// Those that agents work on now.
     pub working: OrdSet<MissionId>,
     /// Comments on them.
@@ -332,7 +340,15 @@ pub struct Issues {
     pub relations_of: OrdSet<(MissionId, Offset, RelationId)>,
 }
 
+/// Where an issue stands on a board.
+pub type BoardPlace = (IssueStatus, u64, Offset, MissionId);
+
 impl Issues {
+    /// The issues of a workspace, newest first.
+    pub fn newest(&self) -> impl Iterator<Item = &Arc<Issue>> + '_ {
+        self.by_birth.iter().rev().filter_map(|(_, id)| self.all.get(id))
+    }
+
     /// An issue by identifier, in any case, or by id.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<Issue>> {

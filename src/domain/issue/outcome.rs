@@ -9,7 +9,7 @@ use super::{Action, Cause, Issue, IssueChanges, IssueStatus, IssueUpdated, Party
 use crate::mission::Status;
 use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
-use crate::work::{AssignmentFacts, AssignmentStatus, Handoff, Purpose, Report, RunStatus};
+use crate::work::{Assignment, AssignmentFacts, AssignmentStatus, Handoff, Purpose, Report, RunStatus};
 use crate::{Actor, AgentId, Draft, Face, MissionId, Severity, Text};
 
 /// How much of an answer without a hand-off a comment shows.
@@ -45,7 +45,7 @@ impl Unfolding<'_> {
     }
 
     /// Those who may review it are told, once for each time it comes up.
-    fn tell_reviewers(&mut self, issue: &Issue) {
+    pub(super) fn tell_reviewers(&mut self, issue: &Issue) {
         let title = format!("{} ready for review", issue.identifier);
         let payload = json!({
             "target_role": "MANAGER", "title": title, "body": issue.title, "priority": "medium",
@@ -134,7 +134,9 @@ impl Unfolding<'_> {
     pub(crate) fn issue_handed_on(&mut self, facts: &AssignmentFacts) {
         let issue = facts.mission_id.as_ref().and_then(|id| self.state.issues.all.get(id)).cloned();
         let (Some(issue), Some(by)) = (issue, facts.assigned_by.clone()) else { return };
-        if facts.purpose != Purpose::Delegation || by != issue.lead_agent_id {
+        // Where agents do not work it, it is not theirs to hand on.
+        let is_worked = issue.phase == Phase::Working;
+        if facts.purpose != Purpose::Delegation || by != issue.lead_agent_id || !is_worked {
             return;
         }
         let (from, to) = (self.agent_name(&by), self.agent_name(&facts.assigned_to));
@@ -147,14 +149,13 @@ impl Unfolding<'_> {
             None,
         );
         let assignee = Some(Party::agent(&facts.assigned_to));
-        if issue.facts.assignee != assignee {
-            let changes = IssueChanges { assignee: Some(assignee), ..IssueChanges::default() };
-            let cause = Cause::Delegation;
-            self.update_issue(
-                &issue.id,
-                IssueUpdated { cause, changes: Some(changes.into()), ..IssueUpdated::default() },
-            );
+        if issue.facts.assignee == assignee {
+            return; // It is theirs already.
         }
+        let changes = IssueChanges { assignee: Some(assignee), ..IssueChanges::default() };
+        let cause = Cause::Delegation;
+        let updated = IssueUpdated { cause, changes: Some(changes.into()), ..IssueUpdated::default() };
+        self.update_issue(&issue.id, updated);
         let slug = self.state.roster.agents.get(&facts.assigned_to).map(|agent| agent.facts.slug.clone());
         let line = format!("{from} assigned to {to} (@{})", slug.unwrap_or_default());
         self.note_issue(&issue, &Action::HandedOn(line.into()), &Actor::Agent(by));
@@ -164,6 +165,9 @@ impl Unfolding<'_> {
     pub(crate) fn conclude_delegated(&mut self, id: &MissionId) {
         let is_led = |issue: &&Arc<Issue>| issue.phase == Phase::Working && issue.tasks.is_empty();
         let Some(issue) = self.state.issues.all.get(id).filter(is_led).cloned() else { return };
+        if self.state.is_asked_about_delegation(id) {
+            return;
+        }
         let own = self.state.work.of_mission(id).filter(|found| {
             found.born > issue.entered
                 && matches!(found.facts.purpose, Purpose::Planning | Purpose::Delegation)
@@ -181,10 +185,22 @@ impl Unfolding<'_> {
         self.conclude_issue(id, if failed { Status::Failed } else { Status::Review });
     }
 
-    /// Whether something of an issue is still with others than its LEAD.
+    /// Whether something of an issue is still with others than its LEAD, or will be once somebody has said
+    /// yes.
     pub(crate) fn has_delegated(&self, id: &MissionId) -> bool {
+        let is_delegation = |found: &Arc<Assignment>| found.facts.purpose == Purpose::Delegation;
         self.state.issues.all.contains_key(id)
-            && self.state.work.live_of_mission(id).any(|found| found.facts.purpose == Purpose::Delegation)
+            && (self.state.work.live_of_mission(id).any(is_delegation)
+                || self.state.is_asked_about_delegation(id))
+    }
+
+    /// Whether something of an issue was with others since it began.
+    pub(crate) fn has_handed_on(&self, id: &MissionId) -> bool {
+        let Some(issue) = self.state.issues.all.get(id) else { return false };
+        self.state
+            .work
+            .of_mission(id)
+            .any(|found| found.facts.purpose == Purpose::Delegation && found.born > issue.entered)
     }
 }
 

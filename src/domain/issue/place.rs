@@ -3,30 +3,30 @@
 //! Boards show the issues of one status by `sort_order` and age. Between two that differ there is always a
 //! number; where several stand on one, those behind the new place are moved a little on.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
-use super::{Cause, Issue, IssueChanges, IssueStatus, IssueUpdated, Place};
+use super::update::edited_face;
+use super::{BoardPlace, Cause, Issue, IssueChanges, IssueUpdated, Issues, IssuesPlaced, Place, Placed};
 use crate::unfolding::Unfolding;
-use crate::{MissionId, Rejection, Workspace};
+use crate::{Draft, MissionId, Offset, Rejection};
 
-/// Most issues on one number that are moved on for one that comes between them.
-const MOVED_MAX: usize = 1_000;
+/// Most issues that one entry moves on: it has to fit a frame.
+const PLACED_MAX: usize = 20_000;
 
 impl Unfolding<'_> {
     pub(super) fn place_issue(&mut self, issue: &Arc<Issue>, place: &Place) -> Result<(), Rejection> {
         let (anchor, is_before) = self.anchor_of(issue, place)?;
-        let column = self.state.column(anchor.status, &issue.id);
-        let at = column.iter().position(|other| other.id == anchor.id).unwrap_or_default();
-        let at = if is_before { at } else { at + 1 };
-        let lower = at.checked_sub(1).and_then(|at| column.get(at)).map(|other| other.facts.sort_order);
-        let upper = column.get(at).map(|other| other.facts.sort_order);
-        match (lower, upper) {
-            (Some(lower), Some(upper)) => match between(lower, upper) {
-                Some(order) => self.set_order(&issue.id, order),
-                None => self.make_room(issue, &column, at, lower)?,
+        let (behind, ahead) = self.state.issues.beside(&anchor, &issue.id);
+        let (lower, upper) = if is_before { (behind, Some(anchor)) } else { (Some(anchor), ahead) };
+        let order = |issue: &Arc<Issue>| issue.facts.sort_order;
+        match (&lower, &upper) {
+            (Some(lower), Some(upper)) => match between(order(lower), order(upper)) {
+                Some(order) => self.set_order(issue, order),
+                None => self.make_room(issue, upper, order(lower)),
             },
-            (Some(lower), None) => self.set_order(&issue.id, above(lower)),
-            (None, Some(upper)) => self.set_order(&issue.id, -above(-upper)),
+            (Some(lower), None) => self.set_order(issue, above(order(lower))),
+            (None, Some(upper)) => self.set_order(issue, -above(-order(upper))),
             (None, None) => {}
         }
         Ok(())
@@ -48,23 +48,18 @@ impl Unfolding<'_> {
         Ok((anchor, is_before))
     }
 
-    /// Those that stand on one number behind the new place share the room up to the next one.
-    fn make_room(
-        &mut self,
-        issue: &Issue,
-        column: &[Arc<Issue>],
-        at: usize,
-        order: f64,
-    ) -> Result<(), Rejection> {
-        let crowded =
-            column.iter().skip(at).take_while(|other| between(order, other.facts.sort_order).is_none());
-        let crowded: Vec<MissionId> = crowded.map(|other| other.id.clone()).collect();
-        if crowded.len() > MOVED_MAX {
-            let detail = "too many issues share this place; give them a sort_order first";
-            return Err(Rejection::conflict("issue.place_crowded", detail));
+    /// Those that stand on one number from `first` on share the room up to the next one.
+    fn make_room(&mut self, issue: &Arc<Issue>, first: &Arc<Issue>, order: f64) {
+        let mut crowded: Vec<MissionId> = vec![];
+        let mut next = None;
+        for other in self.state.issues.from_on(first, &issue.id) {
+            if between(order, other.facts.sort_order).is_some() {
+                next = Some(other.facts.sort_order);
+                break;
+            }
+            crowded.push(other.id.clone());
         }
-        let next = column.get(at + crowded.len()).map(|other| other.facts.sort_order);
-        #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
+        #[expect(clippy::cast_precision_loss, reason = "nobody has so many issues")]
         let shares = (crowded.len() + 2) as f64;
         // Divided first: the whole way may be longer than any number.
         let step = next.map(|next| next / shares - order / shares);
@@ -73,35 +68,67 @@ impl Unfolding<'_> {
             None => above(order),
         };
         let mut order = further(order);
-        self.set_order(&issue.id, order);
-        for id in crowded {
+        self.set_order(issue, order);
+        let mut places: Vec<Placed> = vec![];
+        for issue_id in crowded {
             order = further(order);
-            self.set_order(&id, order);
+            places.push(Placed { issue_id, sort_order: order });
         }
-        Ok(())
+        for places in places.chunks(PLACED_MAX) {
+            let placed = IssuesPlaced { places: places.to_vec() };
+            self.add(Draft::internal(issue.id.as_str(), placed));
+        }
     }
 
-    fn set_order(&mut self, id: &MissionId, order: f64) {
-        if self.state.issues.all.get(id).is_none_or(|issue| issue.facts.sort_order == order) {
+    fn set_order(&mut self, issue: &Issue, order: f64) {
+        if issue.facts.sort_order == order {
             return;
         }
         let changes = IssueChanges { sort_order: Some(order), ..IssueChanges::default() };
         let updated =
             IssueUpdated { cause: Cause::Move, changes: Some(changes.into()), ..IssueUpdated::default() };
-        self.update_issue(id, updated);
+        let face = edited_face(issue, &updated, self.context.actor);
+        self.add(Draft::public(issue.id.as_str(), updated, face));
     }
 }
 
-impl Workspace {
-    /// The issues of a status as boards show them, without one.
-    fn column(&self, status: IssueStatus, without: &MissionId) -> Vec<Arc<Issue>> {
-        let beside = self.issues.all.values().filter(|other| other.status == status && other.id != *without);
-        let mut column: Vec<Arc<Issue>> = beside.cloned().collect();
-        column.sort_by(|one, other| {
-            one.facts.sort_order.total_cmp(&other.facts.sort_order).then(one.born.cmp(&other.born))
-        });
-        column
+impl Issue {
+    /// Where it stands on its board.
+    pub(super) fn board_place(&self) -> BoardPlace {
+        (self.status, ordered(self.facts.sort_order), self.born, self.id.clone())
     }
+}
+
+impl Issues {
+    /// The two beside an issue on its board, before and after it, as if `but` were not there.
+    fn beside(&self, issue: &Issue, but: &MissionId) -> (Option<Arc<Issue>>, Option<Arc<Issue>>) {
+        let place = issue.board_place();
+        let is_other = |found: &&BoardPlace| found.3 != *but;
+        let first: BoardPlace = (issue.status, 0, Offset(0), MissionId::from(""));
+        let before = self.columns.range(first..place.clone()).rev().find(is_other);
+        let rest = self.columns.range((Bound::Excluded(place), Bound::Unbounded));
+        let after = rest.take_while(|found| found.0 == issue.status).find(is_other);
+        let get = |found: &BoardPlace| self.all.get(&found.3).cloned();
+        (before.and_then(get), after.and_then(get))
+    }
+
+    /// An issue and those after it on its board, as if `but` were not there.
+    fn from_on<'a>(
+        &'a self,
+        issue: &'a Issue,
+        but: &'a MissionId,
+    ) -> impl Iterator<Item = &'a Arc<Issue>> + 'a {
+        let rest = self.columns.range(issue.board_place()..);
+        let column = rest.take_while(|found| found.0 == issue.status);
+        column.filter(|found| found.3 != *but).filter_map(|found| self.all.get(&found.3))
+    }
+}
+
+/// A number whose order as a whole number is that of the number with a fraction.
+#[must_use]
+pub fn ordered(number: f64) -> u64 {
+    let bits = number.to_bits();
+    if number.is_sign_negative() { !bits } else { bits | 1 << 63 }
 }
 
 /// The next number upwards that people would take; there is one as long as there are numbers.

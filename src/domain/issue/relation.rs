@@ -135,9 +135,11 @@ impl Unfolding<'_> {
         let unrelated =
             Unrelated { relation_id: id.clone(), source_id: source.id.clone(), target_id: target.id.clone() };
         self.add(Draft::internal(source.id.as_str(), unrelated));
-        let removed = format!("{} {}", found.relation_type, target.identifier);
         let actor = self.context.actor.clone();
-        self.note_issue(&source, &Action::RelationRemoved(removed.into()), &actor);
+        for (end, other) in [(&source, &target), (&target, &source)] {
+            let removed = format!("{} {}", found.seen_from(&end.id), other.identifier);
+            self.note_issue(end, &Action::RelationRemoved(removed.into()), &actor);
+        }
         Ok(())
     }
 

@@ -97,6 +97,10 @@ impl Issues {
     }
 
     fn recount(&mut self, issue: &Issue, is_new: bool) {
+        match is_new {
+            true => drop(self.columns.insert(issue.board_place())),
+            false => drop(self.columns.remove(&issue.board_place())),
+        }
         let tallies = &mut self.tallies;
         step(&mut tallies.by_project, issue.facts.project_id.as_ref(), issue.status, is_new);
         step(&mut tallies.by_milestone, issue.facts.milestone_id.as_ref(), issue.status, is_new);

@@ -18,12 +18,14 @@ pub(super) struct Revision {
 impl Revision {
     /// Whether anything is different.
     pub(super) fn is_empty(&self) -> bool {
-        let IssueUpdated { title, description, moved, seat, review_note, changes, cause: _ } = &self.updated;
+        let IssueUpdated { title, description, moved, seat, review_note, own_task, changes, cause: _ } =
+            &self.updated;
         title.is_none()
             && description.is_none()
             && moved.is_none()
             && seat.is_none()
             && review_note.is_none()
+            && own_task.is_none()
             && changes.is_none()
     }
 }
@@ -134,7 +136,7 @@ impl Workspace {
 }
 
 /// What changed of an issue, by the API's names.
-fn edited_face(issue: &Issue, updated: &IssueUpdated, actor: &Actor) -> Face {
+pub(super) fn edited_face(issue: &Issue, updated: &IssueUpdated, actor: &Actor) -> Face {
     let changes = updated.changes.as_deref().cloned().unwrap_or_default();
     let fields = [
         ("title", updated.title.is_some()),
@@ -166,9 +168,14 @@ impl Unfolding<'_> {
             let face = edited_face(issue, &updated, actor);
             return self.add(Draft::public(issue.id.as_str(), updated, face));
         }
+        let is_up_for_review = updated.moved.is_some_and(|moved| moved.to == IssueStatus::Review);
         self.update_issue(&issue.id, updated);
         for action in &actions {
             self.note_issue(issue, action, actor);
+        }
+        // A person who moves it knows of it.
+        if is_up_for_review && !matches!(actor, Actor::User(_)) {
+            self.tell_reviewers(issue);
         }
     }
 
@@ -176,8 +183,13 @@ impl Unfolding<'_> {
     pub(super) fn update_issue(&mut self, id: &MissionId, updated: IssueUpdated) {
         let phase = |unfolding: &Self| unfolding.state.issues.all.get(id).map(|issue| issue.phase);
         let before = phase(self);
+        let moved = updated.moved;
         self.add(Draft::internal(id.as_str(), updated));
-        if before == Some(Phase::Working) && phase(self) != Some(Phase::Working) {
+        let after = phase(self);
+        let has_left = before == Some(Phase::Working) && after != Some(Phase::Working);
+        // Agents that were called, or were handed something, are at it in every status.
+        let is_over = moved.is_some_and(|moved| after == Some(Phase::Ended) || moved.is_back());
+        if has_left || is_over {
             self.stop_work_on_issue(id);
         }
     }

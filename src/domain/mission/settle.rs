@@ -19,7 +19,13 @@ impl Unfolding<'_> {
 
     /// Nobody works what its mission does not want any more, and nobody is asked about it.
     pub(crate) fn keep_only_wanted_work(&mut self, mission: &MissionId) {
-        let unwanted = |assignment: &&Arc<Assignment>| !self.wants(assignment);
+        self.keep_only_wanted_work_and(mission, &[]);
+    }
+
+    /// The same, and these go on whatever their mission wants.
+    pub(crate) fn keep_only_wanted_work_and(&mut self, mission: &MissionId, spared: &[AssignmentId]) {
+        let unwanted =
+            |assignment: &&Arc<Assignment>| !spared.contains(&assignment.id) && !self.wants(assignment);
         let unwanted: Vec<AssignmentId> =
             self.state.work.live_of_mission(mission).filter(unwanted).map(|found| found.id.clone()).collect();
         for id in unwanted {
@@ -41,8 +47,8 @@ impl Unfolding<'_> {
             Purpose::Task => mission.phase == Phase::Working && works_on(mission, assignment).is_some(),
             Purpose::Planning => mission.phase == Phase::Working,
             Purpose::Review => mission.phase == Phase::Reviewing,
-            Purpose::Delegation | Purpose::Query => mission.phase != Phase::Ended,
-            Purpose::Chat | Purpose::Mention => true,
+            Purpose::Delegation | Purpose::Query | Purpose::Mention => mission.phase != Phase::Ended,
+            Purpose::Chat => true,
         }
     }
 

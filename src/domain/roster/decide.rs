@@ -50,6 +50,8 @@ impl Workspace {
                 unfolding.leave_parents_of(&crew.id);
                 unfolding.add(Draft::public(crew.id.as_str(), deleted, face));
                 unfolding.withdraw_hold(crew.id.as_str());
+                unfolding.withdraw_approvals_of_crew(&crew.id);
+                unfolding.withdraw_escalations_of_crew(&crew.id);
                 Ok(unfolding.finish())
             }
             RosterCommand::CreateAgent(patch) => self.create_agent(patch, context),

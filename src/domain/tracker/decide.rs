@@ -113,15 +113,9 @@ fn needs(command: &TrackerCommand) -> Permission {
 impl Unfolding<'_> {
     /// Issues lose what goes. Nothing pointed to it, nothing to tell.
     pub(crate) fn detach(&mut self, from: &Detached, issues: Vec<MissionId>) {
-        let subject = match from {
-            Detached::Project(id) => id.as_str(),
-            Detached::Milestone(id) => id.as_str(),
-            Detached::Label(id) => id.as_str(),
-            Detached::Routine(id) => id.as_str(),
-        };
         for issues in issues.chunks(DETACHED_MAX) {
             let detached = IssuesDetached { from: from.clone(), issues: issues.to_vec() };
-            self.add(Draft::internal(subject, detached));
+            self.add(Draft::internal(from.id(), detached));
         }
     }
 }

@@ -107,7 +107,9 @@ impl Workspace {
 impl Unfolding<'_> {
     /// An assignment and its run end, its agent rests, and who waited for the place gets it.
     pub(super) fn end_assignment(&mut self, id: &AssignmentId, ended: AssignmentEnded, end: RunEnd) {
-        let Some(assignment) = self.state.work.assignments.get(id).cloned() else { return };
+        // What has ended stays ended as it did.
+        let found = self.state.work.assignments.get(id).filter(|found| found.status.is_live());
+        let Some(assignment) = found.cloned() else { return };
         if let Some(run) = &assignment.run_id {
             self.end_run(run, end);
         }
@@ -192,9 +194,9 @@ impl Unfolding<'_> {
 
     /// It is cancelled, and what it was for has failed.
     fn fail_assignment(&mut self, id: &AssignmentId, why: &str) {
-        let Some(facts) = self.state.work.assignments.get(id).map(|found| found.facts.clone()) else {
-            return;
-        };
+        // What one that failed before brought with it may have ended this one too.
+        let found = self.state.work.assignments.get(id).filter(|found| found.status.is_live());
+        let Some(facts) = found.map(|found| found.facts.clone()) else { return };
         self.cancel_assignment(id, why);
         self.chat_ended(&facts, Err(why));
         let Some(mission) = &facts.mission_id else { return };
@@ -205,12 +207,19 @@ impl Unfolding<'_> {
             });
             self.tell_issue_it_failed(&facts, why);
             self.settle(mission);
-        } else if facts.purpose == Purpose::Planning {
-            self.tell_issue_it_failed(&facts, why);
-            self.planning_failed(mission, why);
-        } else if facts.purpose == Purpose::Delegation {
-            self.tell_issue_it_failed(&facts, why);
-            self.conclude_delegated(mission);
+            return;
+        }
+        match facts.purpose {
+            Purpose::Planning => {
+                self.tell_issue_it_failed(&facts, why);
+                self.planning_failed(mission, why);
+            }
+            Purpose::Delegation => {
+                self.tell_issue_it_failed(&facts, why);
+                self.conclude_delegated(mission);
+            }
+            Purpose::Mention => self.tell_issue_it_failed(&facts, why),
+            Purpose::Task | Purpose::Review | Purpose::Query | Purpose::Chat => {}
         }
     }
 
@@ -248,7 +257,9 @@ impl Unfolding<'_> {
                 self.tell_issue_it_failed(facts, why);
                 self.conclude_delegated(mission);
             }
-            _ => {}
+            // Nobody calls a second time for whoever was called.
+            Purpose::Mention => self.tell_issue_it_failed(facts, why),
+            Purpose::Task | Purpose::Planning | Purpose::Review | Purpose::Query | Purpose::Chat => {}
         }
     }
 
@@ -305,13 +316,17 @@ impl Unfolding<'_> {
 }
 
 impl Workspace {
-    /// The task that an assignment works, unless it has lost it.
+    /// The task that an assignment works, unless it has lost it. An issue may have moved on by the hand of
+    /// the agent that still works it: what comes of that is a result like any other.
     pub(super) fn worked_task(
         &self,
         mission: &MissionId,
         assignment: &AssignmentId,
     ) -> Option<crate::TaskId> {
-        let mission = self.undertaking(mission).filter(|found| found.phase == Phase::Working)?;
+        let mission = self.undertaking(mission)?;
+        if mission.phase != Phase::Working && !self.issues.all.contains_key(&mission.id) {
+            return None;
+        }
         let task = self.work.assignments.get(assignment)?.facts.task_id.as_ref()?;
         let task = mission.tasks.get(task).filter(|task| task.status == TaskStatus::InProgress)?;
         (task.assignment_id.as_ref() == Some(assignment)).then(|| task.id.clone())

@@ -5,13 +5,24 @@ use std::sync::Arc;
 use super::{Assignment, AssignmentFacts, AssignmentStatus, Delegation, NewRun, Purpose, RunEnd, RunFacts};
 use crate::approval::Held;
 use crate::roster::{AgentStatus, Ruling, Wished};
+use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
-use crate::{AgentId, AssignmentId, Rejection, RunId, Workspace};
+use crate::{AgentId, AssignmentId, MissionId, Rejection, RunId, Workspace};
 
 /// How far a question may lead to further ones (`platform.md` 8.3).
 pub const QUERY_DEPTH_MAX: usize = 2;
 
 impl Workspace {
+    /// Nobody is given work for what is gone or over, nor for what somebody has to say yes to first. To
+    /// ask a question is not to begin.
+    fn refuse_work_for(&self, mission: &MissionId, wish: &Delegation) -> Result<(), Rejection> {
+        if self.undertaking(mission).is_none_or(|found| found.phase == Phase::Ended) {
+            let detail = "the mission or issue is over";
+            return Err(Rejection::conflict("assignment.mission_over", detail));
+        }
+        if wish.is_question { Ok(()) } else { self.refuse_unapproved(mission) }
+    }
+
     /// Two agents that ask each other in turn would do so for ever.
     fn refuse_too_deep(&self, asker: Option<&AgentId>) -> Result<(), Rejection> {
         let mut asker = asker.cloned();
@@ -33,6 +44,7 @@ impl Workspace {
 
 impl Unfolding<'_> {
     pub(super) fn delegate(&mut self, wish: &Delegation) -> Result<(), Rejection> {
+        wish.mission.as_ref().map_or(Ok(()), |mission| self.state.refuse_work_for(mission, wish))?;
         if wish.is_question {
             self.state.refuse_too_deep(wish.actor.as_ref())?;
         }

@@ -86,6 +86,10 @@ impl Unfolding<'_> {
     pub(super) fn planned(&mut self, mission: &MissionId, report: &Report) {
         let Some(found) = self.state.undertaking(mission).cloned() else { return };
         if found.phase != Phase::Working {
+            // Its LEAD has moved it on itself, while at work: what it did is told all the same.
+            if report.status == RunStatus::Completed && found.tasks.is_empty() {
+                self.tell_issue_of_leads_work(mission, report);
+            }
             return;
         }
         if report.status != RunStatus::Completed {
@@ -110,6 +114,13 @@ impl Unfolding<'_> {
         let is_planned = |found: &&Undertaking| found.phase == Phase::Working && found.tasks.is_empty();
         if self.state.undertaking(mission).filter(is_planned).is_none() {
             return; // People have given it tasks meanwhile.
+        }
+        // What its LEAD handed on before decides how it ends, once all of that is over.
+        if self.has_delegated(mission) {
+            return;
+        }
+        if self.has_handed_on(mission) {
+            return self.conclude_delegated(mission);
         }
         let message = Some(Text::from(why));
         self.move_mission(mission, Status::Failed, Reason::PlanningFailed, |moved| {

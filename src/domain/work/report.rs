@@ -9,7 +9,7 @@ use super::{
     Assignment, AssignmentEnded, AssignmentReportedLate, EndedBy, Purpose, Report, RunEnd, RunStatus,
 };
 use crate::mission::{Reason, Task, TaskReport, TaskStatus, TaskUpdated};
-use crate::undertaking::Undertaking;
+use crate::undertaking::{Phase, Undertaking};
 use crate::unfolding::Unfolding;
 use crate::{Actor, AgentId, AssignmentId, Draft, MissionId, Offset, Rejection, TaskId, Text};
 
@@ -112,7 +112,11 @@ impl Unfolding<'_> {
     fn attempt_succeeded(&mut self, mission: &Undertaking, task: &Task, left: TaskReport) {
         let crew = self.state.roster.crews.get(&mission.crew_id);
         let config = crew.and_then(|crew| crew.facts.escalation_config.clone());
-        let gate = Gate::of(config.as_deref(), left.confidence, task.approval_required);
+        let gate = match mission.phase {
+            Phase::Working => Gate::of(config.as_deref(), left.confidence, task.approval_required),
+            // The agent itself has moved the issue on: whoever looks at that looks at the result.
+            Phase::Waiting | Phase::Reviewing | Phase::Ended => Gate::Open,
+        };
         let (to, reason) = match gate {
             Gate::Open | Gate::OpenNotifying => (TaskStatus::Completed, Reason::Reported),
             Gate::Closed => (TaskStatus::AwaitingApproval, Reason::Held),

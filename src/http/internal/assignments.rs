@@ -57,7 +57,13 @@ fn delegation(
     let crew = inside.crew(draft.crew_id.as_deref())?;
     let chat = inside.chat(&chat)?;
     let world = inside.world();
-    let mission = inside.mission(draft.mission_id.as_deref().unwrap_or(chat.as_str()));
+    let named = draft.mission_id.as_deref().filter(|id| !id.is_empty());
+    let mission = inside.mission(named.unwrap_or(chat.as_str()));
+    if named.is_some() && mission.is_none() {
+        // Deleted meanwhile, or none of the token's: work that belongs to nothing is nobody's to give.
+        let detail = "the mission or issue is over";
+        return Err(Rejection::conflict("assignment.mission_over", detail).into());
+    }
     let by_slug = draft.from_slug.as_deref().and_then(|slug| world.state.roster.agent_slugs.get(slug));
     let actor = inside.actor(draft.actor_agent_id.as_deref().or(by_slug.map(|id| id.as_str())));
     let from = match &actor {

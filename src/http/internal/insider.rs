@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde_json::{Map, Value};
+use taffrail_domain::work::Assignment;
 use taffrail_domain::{
     Actor, AgentId, ChatId, Command, CrewId, Json, MissionId, Rejection, Text, WorkspaceId,
 };
@@ -202,13 +203,25 @@ impl Inside {
         self.agent(by_slug.or(id))
     }
 
-    /// A mission, or an issue, that the token reaches: of its crew, or one that its agent works for.
+    /// A mission, or an issue, that the token reaches: of its crew, or one that its agent works for now. Who
+    /// was called once, or was handed a part, is done with it when that is over.
     pub(super) fn mission(&self, named: &str) -> Option<MissionId> {
+        self.mission_by(named, |work| work.status.is_live())
+    }
+
+    /// The same, or one that its agent has worked for: what that cost and what was seen is told afterwards
+    /// too.
+    pub(super) fn mission_worked_for(&self, named: &str) -> Option<MissionId> {
+        self.mission_by(named, |_| true)
+    }
+
+    fn mission_by(&self, named: &str, is_enough: impl Fn(&Assignment) -> bool) -> Option<MissionId> {
         let world = self.world();
         let found = world.state.undertaking(&named.into())?;
         let works_for = match &self.binding {
             Binding::Agent(_, agent) => {
-                world.state.work.of_mission(&found.id).any(|work| work.facts.assigned_to == *agent)
+                let mut works = world.state.work.of_mission(&found.id);
+                works.any(|work| work.facts.assigned_to == *agent && is_enough(work))
             }
             Binding::Master | Binding::Workspace(_) | Binding::Crew(..) => false,
         };

@@ -68,7 +68,7 @@ pub(super) async fn list(insider: Insider, Query(query): Query<ListQuery>) -> Re
     let world = inside.world();
     let Page { limit, offset } = query.page.page(LIMIT, LIMIT_MAX);
     let is_wanted = query.filter();
-    let issues = world.state.issues.all.values().rev();
+    let issues = world.state.issues.newest();
     let issues = issues.filter(|issue| crew.as_ref().is_none_or(|crew| issue.crew_id == *crew));
     let issues = issues.filter(|issue| is_wanted(issue)).skip(offset).take(limit);
     Ok(Json(issues.map(|issue| view(issue)).collect::<Vec<_>>().into()))
@@ -201,7 +201,7 @@ pub(super) async fn comment(
     if !matches!(actor, Actor::Agent(_)) {
         return Err(Problem::invalid("comment.agent_required", "agent_id is required"));
     }
-    let issue = find_writable(&inside, &name)?;
+    let issue = find_reached(&inside, &name)?;
     let draft = CommentDraft { body: Some(clean(body).to_string()) };
     let done = inside.execute(IssueCommand::Comment { issue: by_id(&issue), draft }, actor).await?;
     let Some(Event::Issue(IssueEvent::Commented(commented))) = &first_entry(&done)?.event else {
@@ -235,7 +235,8 @@ pub(super) async fn relate(
     let done = inside.execute(command, actor).await?;
     let body = match done.entries.first().map(|entry| &entry.event) {
         Some(Some(Event::Issue(IssueEvent::Related(related)))) => {
-            json!({ "id": related.relation_id, "status": "ok", "relation_type": related.relation_type })
+            // As it was wished: what blocks the other way round is stored with its ends swapped.
+            json!({ "id": related.relation_id, "status": "ok", "relation_type": word })
         }
         // It may be there already: then there is nothing to write.
         _ => {
@@ -304,14 +305,21 @@ fn reaches(inside: &Inside, issue: &Issue) -> bool {
     inside.mission(issue.id.as_str()).is_some()
 }
 
-/// An issue that the token may change.
+/// An issue that the token may speak of.
+fn find_reached(inside: &Inside, name: &str) -> Result<Arc<Issue>, Problem> {
+    let issue = find(inside, name)?;
+    if reaches(inside, &issue) { Ok(issue) } else { Err(crew_mismatch()) }
+}
+
+/// An issue that the token may change: its own crew's. Whoever works for another crew reads and comments.
 fn find_writable(inside: &Inside, name: &str) -> Result<Arc<Issue>, Problem> {
     let issue = find(inside, name)?;
-    if !reaches(inside, &issue) {
-        let detail = "crew does not match the crew bound to the internal token";
-        return Err(Problem::new(StatusCode::FORBIDDEN, "internal.crew_mismatch", detail));
-    }
-    Ok(issue)
+    if inside.reaches(Some(&issue.crew_id)) { Ok(issue) } else { Err(crew_mismatch()) }
+}
+
+fn crew_mismatch() -> Problem {
+    let detail = "crew does not match the crew bound to the internal token";
+    Problem::new(StatusCode::FORBIDDEN, "internal.crew_mismatch", detail)
 }
 
 fn by_id(issue: &Issue) -> Named {

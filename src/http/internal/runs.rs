@@ -123,7 +123,8 @@ pub(super) async fn emit(insider: Insider, sent: Sent<Required<EmitDraft>>) -> R
     let summary = summary.ok_or_else(|| Problem::invalid("journal.summary", "summary is required"))?;
     let agent = inside.agent(draft.agent_id.as_deref())?;
     let crew = inside.crew(draft.crew_id.as_deref())?;
-    let mission = draft.mission_id.as_deref().map(|id| inside.mission(id).ok_or_else(mission_not_found));
+    let mission =
+        draft.mission_id.as_deref().map(|id| inside.mission_worked_for(id).ok_or_else(mission_not_found));
     let mission = mission.transpose()?;
     let face = Face {
         severity: Severity::Info,
@@ -172,7 +173,8 @@ pub(super) async fn record_cost(
         named.ok_or_else(|| Problem::invalid("cost.incomplete", "provider and model required"))?;
     let agent = inside.agent(draft.agent_id.as_deref())?;
     let crew = inside.crew(draft.crew_id.as_deref())?;
-    let mission = draft.mission_id.as_deref().map(|id| inside.mission(id).ok_or_else(mission_not_found));
+    let mission =
+        draft.mission_id.as_deref().map(|id| inside.mission_worked_for(id).ok_or_else(mission_not_found));
     let mission = mission.transpose()?;
     let ledger = ulid::Ulid::generate().to_string().to_lowercase();
     let face = |entry_type: &str, payload: Value, summary: &str| Face {

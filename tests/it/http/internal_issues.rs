@@ -218,7 +218,7 @@ async fn issues_are_linked_and_put_below_each_other() {
     refused(link("blocks", "ONE-1").await, 400, "Cannot relate an issue to itself");
     let made = granted(link("blocked_by", "TWO-1").await, 201);
     let id = text(&made, "id");
-    assert_eq!(made, json!({ "id": id, "status": "ok", "relation_type": "blocks" }), "as it is stored");
+    assert_eq!(made, json!({ "id": id, "status": "ok", "relation_type": "blocked_by" }), "as it was wished");
     refused(link("blocked_by", "TWO-1").await, 409, "Relation already exists");
     let (part, whole) = (show(&insider, "ONE-1").await, show(&insider, "TWO-1").await);
     for (shown, seen, other) in [(&part, "blocked_by", "TWO-1"), (&whole, "blocks", "ONE-1")] {
@@ -290,6 +290,43 @@ async fn a_bound_token_works_in_its_crew_and_speaks_for_its_agent() {
     assert_eq!(granted(agent.send(Method::GET, path, None).await, 200).as_array().unwrap().len(), 2);
     let unnamed = insider.send(Method::GET, path, None).await;
     refused(unnamed, 400, "workspace_id is required");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_another_crew_reads_and_comments_while_it_works_on_an_issue() {
+    let server = Server::begin().await;
+    let insider = Insider::of(&server);
+    let (one, two) = (cast(&server, "one").await, cast(&server, "two").await);
+    let link = json!({ "from_crew_id": one.crew, "to_crew_id": two.crew });
+    server.post("/api/v1/crew-connections").json(link).send().await.expect(201);
+    issue(&insider, &one, "Ours").await;
+    let id = text(&show(&insider, "ONE-1").await, "id");
+    let wish = json!({
+        "target_slug": "two-mate", "task": "Look", "crew_id": one.crew, "chat_id": id, "mission_id": id,
+    });
+    granted(insider.post("assignments", wish.clone()).await, 201);
+    let held = claim(&insider, &two.mate).await;
+    let voice = insider.bound(&text(&held["voice"], "token"));
+    let mismatch = "crew does not match the crew bound to the internal token";
+    granted(voice.get("issues/ONE-1").await, 200);
+    granted(voice.post("issues/ONE-1/comments", json!({ "body": "Looking" })).await, 201);
+    refused(voice.patch("issues/ONE-1", json!({ "priority": "low" })).await, 403, mismatch);
+    let below = json!({ "relation_type": "relates_to", "target_identifier": "ONE-1" });
+    refused(voice.post("issues/ONE-1/relations", below).await, 403, mismatch);
+
+    let report = json!({ "fence": held["fence"], "status": "COMPLETED", "result_summary": "fine" });
+    granted(insider.patch(&format!("tasks/{}", text(&held, "id")), report).await, 200);
+    refused(voice.get("issues/ONE-1").await, 404, "Issue not found");
+    refused(voice.post("issues/ONE-1/comments", json!({ "body": "More" })).await, 403, mismatch);
+
+    // What is gone is nobody's to hand on.
+    let crew = format!("/api/v1/crews/{}/issues/ONE-1", one.crew);
+    server.delete(crew).send().await.expect(204);
+    let wish = json!({
+        "target_slug": "one-mate", "task": "Look", "crew_id": one.crew, "chat_id": one.chat,
+        "mission_id": id,
+    });
+    refused(insider.post("assignments", wish).await, 409, "the mission or issue is over");
 }
 
 /// A person starts an issue.

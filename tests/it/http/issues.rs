@@ -622,6 +622,7 @@ async fn a_link_is_one_link_seen_from_both_ends() {
             "relation_removed: blocks OPS-1"
         ]
     );
+    assert_eq!(other.log(&b).await.last().unwrap(), "relation_removed: blocked_by ENG-1");
     desk.delete(&a).await.expect(204);
     assert_eq!(other.read(&b, "relations").await, Vec::<Value>::new());
 }

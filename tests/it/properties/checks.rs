@@ -62,7 +62,11 @@ pub(crate) fn checkpoints_state_is_the_past(history: &History) -> Checked {
         let past = history.as_of(&checkpoint.mission_id, checkpoint.boundary).expect("it had begun");
         prop_assert_eq!(
             &checkpoint.state,
-            &Snapshot::of(&Bookmarked::Mission(past.into()), checkpoint.boundary)
+            &Snapshot::of(
+                &Bookmarked::Mission(past.into()),
+                checkpoint.boundary,
+                &history.world().state.work
+            )
         );
     }
     Ok(())

@@ -492,6 +492,16 @@ fn indexes_equal_a_recount(issues: &Issues) -> Checked {
     let working: Vec<_> =
         all().filter(|issue| issue.phase == Phase::Working).map(|issue| &issue.id).collect();
     prop_assert_eq!(issues.working.iter().collect::<Vec<_>>(), working);
+    let mut boards: Vec<_> = all().collect();
+    boards.sort_by(|one, two| {
+        let order = one.facts.sort_order.total_cmp(&two.facts.sort_order);
+        one.status.cmp(&two.status).then(order).then(one.born.cmp(&two.born))
+    });
+    let boards: Vec<&MissionId> = boards.into_iter().map(|issue| &issue.id).collect();
+    prop_assert_eq!(issues.columns.iter().map(|(.., id)| id).collect::<Vec<_>>(), boards);
+    let mut births: Vec<_> = all().map(|issue| (issue.born, issue.id.clone())).collect();
+    births.sort();
+    prop_assert_eq!(issues.by_birth.iter().cloned().collect::<Vec<_>>(), births);
     for issue in all() {
         let mut comments: Vec<_> =
             issues.comments.values().filter(|comment| comment.issue == issue.id).collect();

@@ -66,7 +66,7 @@ fn a_checkpoint_names_the_last_public_entry_and_the_state_there() {
     assert_eq!((checkpoint.boundary, checkpoint.diverges_after), (before.head(), world.head()));
     assert_eq!(checkpoint.state.pending_tasks, ["b".into(), "c".into()]);
     let then = before.state.bookmarkable(&mission()).expect("it is there");
-    assert_eq!(checkpoint.state, Snapshot::of(&then, before.head()));
+    assert_eq!(checkpoint.state, Snapshot::of(&then, before.head(), &before.state.work));
     assert_eq!(checkpoint.label.as_deref(), Some("green build"));
     assert_eq!(checkpoint.created_by, Some("manager".into()));
 }

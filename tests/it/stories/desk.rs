@@ -306,7 +306,13 @@ pub(crate) fn stored_and_read(entry: &Entry) -> Entry {
 }
 
 pub(crate) fn lines_of(entries: &[Entry], issue: &MissionId) -> Vec<(String, String)> {
-    let of_issue = entries.iter().filter(|entry| *entry.subject == *issue.as_str());
+    let lost_parent = |entry: &&Entry| match &entry.event {
+        Some(Event::Issue(IssueEvent::IssuesDetached(detached))) => {
+            detached.from.is_parent() && detached.issues.contains(issue)
+        }
+        _ => false,
+    };
+    let of_issue = entries.iter().filter(|entry| *entry.subject == *issue.as_str() || lost_parent(entry));
     of_issue
         .filter_map(|entry| match entry.event.as_ref()? {
             Event::Issue(IssueEvent::IssueCreated(created)) => {
@@ -314,6 +320,9 @@ pub(crate) fn lines_of(entries: &[Entry], issue: &MissionId) -> Vec<(String, Str
             }
             Event::Issue(IssueEvent::IssueNoted(noted)) => {
                 Some((noted.action.to_string(), noted.details.as_deref().unwrap_or_default().to_owned()))
+            }
+            Event::Issue(IssueEvent::IssuesDetached(detached)) if detached.from.is_parent() => {
+                Some(line("parent_changed", ""))
             }
             _ => None,
         })

@@ -20,7 +20,7 @@ fn with_result(result: &str) -> Report {
 }
 
 /// An issue that the worker has begun to work.
-fn underway() -> (Play, MissionId, Held) {
+pub(super) fn underway() -> (Play, MissionId, Held) {
     let mut play = Play::desk();
     let issue = play.issue_for(WORKER);
     play.begin_issue(&issue).expect("granted");
@@ -29,7 +29,7 @@ fn underway() -> (Play, MissionId, Held) {
 }
 
 /// An issue that the LEAD was asked to plan.
-fn led() -> (Play, MissionId, Held) {
+pub(super) fn led() -> (Play, MissionId, Held) {
     let mut play = Play::desk();
     play.without_worker.clear();
     let issue = play.issue_for(LEAD);
@@ -39,7 +39,12 @@ fn led() -> (Play, MissionId, Held) {
     (play, issue, held)
 }
 
-fn delegate(play: &mut Play, issue: &MissionId, target: &str, task: &str) -> Result<Vec<Entry>, Rejection> {
+pub(super) fn delegate(
+    play: &mut Play,
+    issue: &MissionId,
+    target: &str,
+    task: &str,
+) -> Result<Vec<Entry>, Rejection> {
     let wish = Delegation {
         target_slug: target.into(),
         task: task.into(),
@@ -61,7 +66,7 @@ fn say(play: &mut Play, issue: &MissionId, body: &str) {
 
 /// Nothing is left to do for anybody.
 #[track_caller]
-fn at_rest(play: &Play) {
+pub(super) fn at_rest(play: &Play) {
     play.holds_together();
     assert_eq!(play.world.state.work.live().count(), 0);
     assert!(play.world.state.issues.working.is_empty());
@@ -740,7 +745,7 @@ fn after_two_hours_it_has_failed() {
     at_rest(&play);
 }
 
-fn lapse(play: &mut Play, (assignment, fence): &Held) {
+pub(super) fn lapse(play: &mut Play, (assignment, fence): &Held) {
     let lapse = WorkCommand::Lapse { assignment: assignment.clone(), fence: *fence };
     play.wish(&Actor::Orchestrator, lapse).expect("granted");
     play.engine();
@@ -830,7 +835,7 @@ fn a_fresh_issue_has_an_anchor_and_a_fork_of_it_is_a_mission_with_the_same_plan(
     let checkpoint = bookmark(&mut play, &issue);
     let then = Bookmarked::Issue(play.found(&issue).clone().into());
     let stored = play.world.state.checkpoints[&checkpoint].clone();
-    assert_eq!(stored.state, Snapshot::of(&then, stored.boundary));
+    assert_eq!(stored.state, Snapshot::of(&then, stored.boundary, &play.world.state.work));
     let fork = CheckpointCommand::Fork { checkpoint: checkpoint.clone(), label: None, source: Some(then) };
     let made = play.manager(fork);
     let mission = &play.world.state.missions[&*made[0].subject];

@@ -120,6 +120,7 @@ fn a_link_is_deleted_once_and_found_anew() {
     unrelate(&mut play, &id).expect("granted");
     assert!(seen(&play, &a).is_empty() && seen(&play, &b).is_empty());
     assert_eq!(play.last_line(&b), line("relation_removed", "blocks PLA-1"));
+    assert_eq!(play.last_line(&a), line("relation_removed", "blocked_by PLA-2"));
     assert_eq!(refused(unrelate(&mut play, &id)), ("relation.not_found", "Relation not found".into()));
     relate(&mut play, &b, "blocks", &a).expect("granted");
     play.holds_together();

@@ -3,7 +3,7 @@
 use serde_json::json;
 use taffrail_domain::issue::{IssueCommand, IssueDraft, IssueStatus, Named, Party, Place};
 use taffrail_domain::roster::{AgentPatch, Capability, CrewPatch, Role, RosterCommand};
-use taffrail_domain::{Command, IfMatch, MissionId, Time};
+use taffrail_domain::{Command, IfMatch, MissionId, Offset, Time};
 
 use super::desk::{change, create, detail, line, named, refused, titled, to, way_to};
 use super::kit::{CREW, LEAD, OTHER_CREW, WORKER, member};
@@ -359,6 +359,62 @@ fn the_children_of_a_deleted_issue_live_on_alone() {
         assert_eq!(play.last_line(child), line("parent_changed", ""));
     }
     assert!(play.world.state.issues.children.is_empty());
+    play.holds_together();
+}
+
+#[test]
+fn an_issue_or_a_crew_with_more_parts_than_a_batch_has_room_for_is_deleted() {
+    const PARTS: usize = 2_100;
+    for whole in [false, true] {
+        let mut play = Play::desk();
+        let parent = play.issue("Whole");
+        let part = || IssueDraft { parent_issue_id: Some("PLA-1".into()), ..titled("Part") };
+        let parts: Vec<MissionId> = (0..PARTS)
+            .map(|_| {
+                let command = IssueCommand::Create { crew: OTHER_CREW.into(), draft: part().into() };
+                (&*play.manager(command)[0].subject).into()
+            })
+            .collect();
+        let made = match whole {
+            true => play.wish(&member(Role::Owner), RosterCommand::DeleteCrew { crew: CREW.into() }),
+            false => play.delete_issue(&parent),
+        };
+        assert!(made.expect("granted").len() < 10);
+        assert!(play.world.state.issues.children.is_empty());
+        assert_eq!(play.world.state.issues.all.len(), PARTS);
+        assert_eq!(play.last_line(&parts[PARTS - 1]), line("parent_changed", ""));
+        assert_eq!(play.world.issue_log.before(&parts[0], Offset(u64::MAX)).count(), 2);
+    }
+}
+
+/// What a board shows: the issues of a status by their place, without asking the index.
+fn board(play: &Play) -> Vec<MissionId> {
+    let mut all: Vec<_> = play.world.state.issues.all.values().collect();
+    all.sort_by(|one, two| {
+        one.facts.sort_order.total_cmp(&two.facts.sort_order).then(one.born.cmp(&two.born))
+    });
+    all.into_iter().map(|issue| issue.id.clone()).collect()
+}
+
+#[test]
+fn an_issue_is_moved_to_a_place_that_thousands_share_and_the_others_stay_in_order() {
+    let mut play = Play::desk();
+    let issues: Vec<MissionId> = (0..2_500).map(|number| play.issue(&format!("{number}"))).collect();
+    let place = |before: Option<&MissionId>, after: Option<&MissionId>| Place {
+        before: before.map(ToString::to_string),
+        after: after.map(ToString::to_string),
+    };
+    let mut expected = issues.clone();
+    for (place, to) in [(place(Some(&issues[3]), None), 3), (place(None, Some(&issues[1_000])), 1_001)] {
+        let moved = expected.pop().expect("many");
+        expected.insert(to + usize::from(to > 3), moved.clone());
+        let made = play.ask(IssueCommand::Place { issue: named(&moved), place }).expect("granted");
+        assert!(made.len() <= 2, "{}", made.len());
+        assert!(made[0].face.is_some(), "a move is an entry that can be named");
+        assert_eq!(board(&play), expected);
+    }
+    let newest: Vec<_> = play.world.state.issues.newest().map(|issue| issue.id.clone()).collect();
+    assert!(newest.iter().eq(issues.iter().rev()), "whatever the ids are like");
     play.holds_together();
 }
 

@@ -8,6 +8,7 @@ mod instance;
 mod issue_agents;
 mod issue_bulk;
 mod issue_comments;
+mod issue_ends;
 mod issue_execution;
 mod issue_fields;
 mod issue_import;
