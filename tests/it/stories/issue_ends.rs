@@ -37,7 +37,11 @@ fn state_of(made: &[Entry]) -> MentionState {
 }
 
 fn set_policy(play: &mut Play, level: &str) {
-    let draft = PolicyDraft { autonomy_level: Some(level.into()), ..PolicyDraft::default() };
+    let draft = PolicyDraft {
+        autonomy_level: Some(level.into()),
+        reason: Some("a story".into()),
+        ..PolicyDraft::default()
+    };
     play.wish(&member(Role::Owner), RosterCommand::SetPolicy { crew: CREW.into(), draft }).expect("granted");
 }
 
