@@ -21,6 +21,9 @@ use taffrail_domain::{ActorType, AgentId, CrewId, Entry, Event, MissionId};
 
 use crate::WorkspaceWorld;
 
+/// Most issues of one entry that are told each by its name: as many as a bulk update may change.
+const NAMED_MAX: usize = 100;
+
 /// One frame for the subscribers of one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
@@ -474,14 +477,19 @@ impl Notices<'_> {
                 self.issue_updated(source_id);
                 self.issue_updated(target_id);
             }
-            // Parts of an issue or a crew that is gone, and those that made room: one notice for all.
+            // Parts of an issue or a crew that is gone, and those that made room.
             IssueEvent::IssuesDetached(detached) if detached.from.is_parent() => {
-                self.issues_updated(detached.issues.len());
+                self.issues_updated(detached.issues.iter().collect());
             }
-            IssueEvent::IssuesPlaced(placed) => self.issues_updated(placed.places.len()),
+            IssueEvent::IssuesPlaced(placed) => {
+                self.issues_updated(placed.places.iter().map(|place| &place.issue_id).collect());
+            }
             // What others were detached from has a notice of its own, one for all of them.
             IssueEvent::IssuesDetached(_) => {}
-            IssueEvent::IssuesBulkUpdated(bulk) => self.issues_updated(bulk.count as usize),
+            // Every value in this area is a text, counts too.
+            IssueEvent::IssuesBulkUpdated(bulk) => {
+                self.workspace("issues.bulk_updated", json!({ "count": bulk.count.to_string() }));
+            }
             IssueEvent::IssueNoted(_) | IssueEvent::Mentioned(_) => {}
         }
     }
@@ -527,9 +535,13 @@ impl Notices<'_> {
     }
 
     /// What is gone meanwhile has its own notice.
-    /// Every value in this area is a text, counts too.
-    fn issues_updated(&mut self, count: usize) {
-        self.workspace("issues.bulk_updated", json!({ "count": count.to_string() }));
+    /// A few are told by their names; of many it is told how many.
+    fn issues_updated(&mut self, issues: Vec<&MissionId>) {
+        if issues.len() > NAMED_MAX {
+            let count = issues.len().to_string();
+            return self.workspace("issues.bulk_updated", json!({ "count": count }));
+        }
+        issues.into_iter().for_each(|issue| self.issue_updated(issue));
     }
 
     fn issue_updated(&mut self, id: &MissionId) {

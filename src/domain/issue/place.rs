@@ -52,7 +52,7 @@ impl Unfolding<'_> {
     fn make_room(&mut self, issue: &Arc<Issue>, first: &Arc<Issue>, order: f64) {
         let mut crowded: Vec<MissionId> = vec![];
         let mut next = None;
-        for other in self.state.issues.from_on(first, &issue.id) {
+        for other in self.state.issues.column_from(first, &issue.id) {
             if between(order, other.facts.sort_order).is_some() {
                 next = Some(other.facts.sort_order);
                 break;
@@ -113,7 +113,7 @@ impl Issues {
     }
 
     /// An issue and those after it on its board, as if `but` were not there.
-    fn from_on<'a>(
+    fn column_from<'a>(
         &'a self,
         issue: &'a Issue,
         but: &'a MissionId,

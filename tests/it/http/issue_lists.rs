@@ -111,6 +111,7 @@ async fn a_list_is_narrowed_by_all_conditions_each_with_any_of_its_values() {
     for (query, detail) in [
         ("due_before=soon", "due_before must be YYYY-MM-DD or an RFC 3339 timestamp"),
         ("due_after=2026-13-01", "due_after must be YYYY-MM-DD or an RFC 3339 timestamp"),
+        ("due_after=2026-03-02T12:00Z", "due_after must be YYYY-MM-DD or an RFC 3339 timestamp"),
         ("cursor=nonsense", "bad cursor"),
     ] {
         server.get(format!("/api/v1/issues?{query}")).send().await.refused(400, detail);

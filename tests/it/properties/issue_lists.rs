@@ -398,12 +398,14 @@ fn counts_equal_a_recount(world: &WorkspaceWorld) -> Result<(), TestCaseError> {
 fn logs_equal_a_recount(stage: &Stage) -> Result<(), TestCaseError> {
     let world = stage.world();
     for id in &stage.issues {
-        let is_line = |entry: &&taffrail_domain::Entry| {
-            *entry.subject == *id.as_str()
-                && matches!(
-                    entry.event,
-                    Some(Event::Issue(IssueEvent::IssueCreated(_) | IssueEvent::IssueNoted(_)))
-                )
+        let is_line = |entry: &&taffrail_domain::Entry| match &entry.event {
+            Some(Event::Issue(IssueEvent::IssueCreated(_) | IssueEvent::IssueNoted(_))) => {
+                *entry.subject == *id.as_str()
+            }
+            Some(Event::Issue(IssueEvent::IssuesDetached(detached))) => {
+                detached.from.is_parent() && detached.issues.contains(id)
+            }
+            _ => false,
         };
         let mut lines: Vec<Offset> =
             stage.history.entries.iter().filter(is_line).map(|entry| entry.offset).collect();

@@ -1,7 +1,9 @@
 //! What agents do with issues through the door of their own (`issues.md` 19).
 
 use serde_json::json;
-use taffrail_domain::issue::{CommentDraft, IssueCommand, IssuePatch, IssueStatus, Party, RelationDraft};
+use taffrail_domain::issue::{
+    CommentDraft, IssueCommand, IssueDraft, IssuePatch, IssueStatus, Party, RelationDraft,
+};
 use taffrail_domain::roster::{PolicyDraft, Role, RosterCommand};
 use taffrail_domain::{Actor, Entry, MissionId, Rejection};
 
@@ -153,4 +155,27 @@ fn an_agent_makes_an_issue_a_part_of_another_one() {
     assert_eq!(detail(below(&mut play, &"PLA-9".into(), "PLA-1")), "Source issue not found");
     assert!(play.world.state.issues.relations.is_empty());
     play.holds_together();
+}
+
+#[test]
+fn what_comes_through_the_agents_door_is_no_persons_though_nobody_is_named() {
+    let mut play = Play::desk();
+    let wish = IssueCommand::Propose { crew: CREW.into(), draft: titled("Idea").into() };
+    let made = play.wish(&Actor::System, wish).expect("granted");
+    let found = play.found(&MissionId::from(&*made[0].subject));
+    assert_eq!((&found.author, &*found.authored_via), (&None, "agent_tool_call"));
+}
+
+#[test]
+fn an_estimate_is_a_whole_number_however_it_is_written() {
+    let draft =
+        |estimate| serde_json::from_value::<IssueDraft>(json!({ "title": "x", "estimate": estimate }));
+    assert_eq!(draft(json!(3.0)).expect("a draft").estimate, Some(3));
+    assert!(draft(json!(3.5)).is_err());
+    let mut play = Play::desk();
+    let issue = play.issue("Fix it");
+    update(&mut play, &worker(), &issue, json!({ "estimate": 5.0 }), None).expect("granted");
+    assert_eq!(play.found(&issue).facts.estimate, Some(5));
+    let refused = detail(update(&mut play, &worker(), &issue, json!({ "estimate": 5.5 }), None));
+    assert_eq!(refused, "estimate must be a number or null");
 }
