@@ -469,7 +469,11 @@ impl Notices<'_> {
             IssueEvent::IssueDeleted(deleted) => {
                 self.workspace("issue.deleted", json!({ "id": id, "identifier": deleted.identifier }));
             }
-            IssueEvent::Commented(_) | IssueEvent::CommentEdited(_) | IssueEvent::CommentDeleted(_) => {
+            IssueEvent::Commented(_)
+            | IssueEvent::CommentEdited(_)
+            | IssueEvent::CommentDeleted(_)
+            | IssueEvent::AttachmentAdded(_)
+            | IssueEvent::AttachmentRemoved(_) => {
                 self.issue_updated(&id);
             }
             IssueEvent::Related(Related { source_id, target_id, .. })

@@ -4,6 +4,7 @@
 //! bytes and offsets in `taffrail-journal`. Here they are put together: commands come in over HTTP,
 //! one writer per log decides and appends, and nothing is answered before it is durable.
 
+pub mod attachments;
 pub mod boot;
 pub mod cli;
 pub mod config;

@@ -110,6 +110,8 @@ fn things(entry: &Entry, before: &Workspace) -> Vec<Thing> {
             IssueEvent::IssuesPlaced(placed) => {
                 placed.places.iter().map(|place| Thing::Issue(place.issue_id.clone())).collect()
             }
+            // Files are listed by their issue.
+            IssueEvent::AttachmentAdded(_) | IssueEvent::AttachmentRemoved(_) => vec![Thing::Issue(subject)],
             IssueEvent::IssueNoted(_) | IssueEvent::Mentioned(_) | IssueEvent::IssuesBulkUpdated(_) => vec![],
         },
         // Its version tells of its tasks too.

@@ -125,6 +125,8 @@ fn touched(entry: &Entry, state: &Workspace) -> Vec<MissionId> {
             | IssueEvent::Mentioned(_)
             | IssueEvent::Related(_)
             | IssueEvent::Unrelated(_)
+            | IssueEvent::AttachmentAdded(_)
+            | IssueEvent::AttachmentRemoved(_)
             | IssueEvent::IssuesBulkUpdated(_) => vec![],
         },
         Some(Event::Roster(RosterEvent::CrewDeleted(_))) => {

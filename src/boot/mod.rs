@@ -1,11 +1,12 @@
 //! One running instance: opened from its data directory, drained at its end.
 //!
 //! ```text
-//! snapshots -> journal opens, proves, streams frames -> folds -> writers -> follow-ups, vault swept -> ready
+//! snapshots -> journal opens, proves, streams frames -> folds -> writers -> follow-ups, vault and attachments swept -> ready
 //! ```
 
 mod account;
 mod accounts;
+mod attachments;
 mod folds;
 mod history;
 mod options;
@@ -26,16 +27,20 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use taffrail_domain::{LogTag, Time};
+use imbl::OrdMap;
+use taffrail_domain::issue::Attachment;
+use taffrail_domain::{AttachmentId, LogTag, Time};
 use taffrail_journal::{Journal, Position, SegmentJournal};
 use taffrail_projections::{InstanceWorld, World};
 use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 
 pub use account::{AccountError, AuthError, Bootstrapped, IssuedToken, Session};
+pub use attachments::AttachError;
 pub use options::{BootError, Options};
 pub use tenancy::RotatedSecret;
 
+use crate::attachments::Attachments;
 use crate::durable;
 use crate::engine::{Driving, Reach};
 use crate::output::Outputs;
@@ -81,6 +86,12 @@ pub struct Taffrail {
     running: Mutex<Vec<Running>>,
     /// The whole output of runs.
     outputs: Outputs,
+    /// The bytes of files at issues.
+    attachments: Attachments,
+    /// Shared while bytes are put into the store and named, alone while nameless ones are removed.
+    naming: tokio::sync::RwLock<()>,
+    /// The files of each log when those that were gone were last removed.
+    attached: Mutex<HashMap<LogTag, OrdMap<AttachmentId, Arc<Attachment>>>>,
     /// What steps of routines may ask over HTTP.
     reach: Reach,
     /// Set once streams are to end.
@@ -146,6 +157,7 @@ impl Taffrail {
         let vault = spawn_blocking(move || Vault::open(&data)).await.map_err(|_| BootError::Panicked)?;
         let vault = vault.map_err(BootError::io("open the vault"))?;
         let outputs = Outputs::open(&options.data).map_err(BootError::io("open the outputs"))?;
+        let attachments = Attachments::open(&options.data).map_err(BootError::io("open the attachments"))?;
         for log in journal.logs().await? {
             folds.check(LogTag(log.0), journal.position(log))?;
         }
@@ -171,6 +183,9 @@ impl Taffrail {
             following: Mutex::default(),
             running: Mutex::new(vec![running]),
             outputs,
+            attachments,
+            naming: tokio::sync::RwLock::default(),
+            attached: Mutex::default(),
             reach: options.reach,
             closing: watch::Sender::new(false),
             errands: Mutex::default(),
@@ -179,6 +194,7 @@ impl Taffrail {
         app.save_long_replays(&folds);
         app.start_workspaces(folds.workspaces).await?;
         app.sweep_vault().await?;
+        app.sweep_attachments().await?;
         app.forget_answers().await;
         *lock(&app.upkeep) = Some(Upkeep::start(&app));
         Ok(app)
@@ -313,6 +329,12 @@ impl Taffrail {
     #[must_use]
     pub fn outputs(&self) -> &Outputs {
         &self.outputs
+    }
+
+    /// The bytes of files at issues.
+    #[must_use]
+    pub fn attachments(&self) -> &Attachments {
+        &self.attachments
     }
 
     /// Asks every stream to end: a drain would wait for them for ever.

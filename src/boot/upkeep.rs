@@ -14,6 +14,9 @@ const FLUSH_EVERY: Duration = Duration::from_secs(60);
 /// Between two tries to finish what found no room.
 const FOLLOW_UP_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the bytes of files may stay that nothing names any more.
+const FREE_EVERY: Duration = Duration::from_secs(5);
+
 /// The task; whoever started it joins it.
 pub(super) struct Upkeep {
     stop: oneshot::Sender<()>,
@@ -37,7 +40,8 @@ impl Upkeep {
             };
             tokio::select! {
                 () = flush(app.clone()) => {}
-                () = follow_up(app) => {}
+                () = follow_up(app.clone()) => {}
+                () = free(app) => {}
                 () = poisoned => {}
                 _ = stopped => {}
             }
@@ -60,6 +64,15 @@ async fn follow_up(app: Weak<Taffrail>) {
         tokio::time::sleep(FOLLOW_UP_EVERY).await;
         let Some(app) = app.upgrade() else { return };
         app.open_late_ones().await;
+    }
+}
+
+/// Removes the bytes of files that are gone from their issues.
+async fn free(app: Weak<Taffrail>) {
+    loop {
+        tokio::time::sleep(FREE_EVERY).await;
+        let Some(app) = app.upgrade() else { return };
+        app.free_attachments().await;
     }
 }
 

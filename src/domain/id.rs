@@ -176,6 +176,8 @@ ids! {
     CommentId;
     /// A link between two issues.
     RelationId;
+    /// A file at an issue.
+    AttachmentId;
     /// A label.
     LabelId;
     /// A project.

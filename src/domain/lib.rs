@@ -32,10 +32,10 @@ pub use context::{Context, Mint};
 pub use entry::{Actor, ActorType, Draft, Entry, Face, Json, Priority, Severity};
 pub use event::{DecodeError, Event, Stored, current_version, kinds, schema_of};
 pub use id::{
-    AgentId, ApprovalId, AssignmentId, ChatId, CheckpointId, CommentId, ConnectionId, CrewId, CrewMemberId,
-    EntryId, EscalationId, LabelId, LogTag, MemberId, MilestoneId, MissionId, Offset, ProjectId, RecurringId,
-    RelationId, RoutineId, RoutineRunId, RunId, SavedViewId, SecretId, TaskId, Text, Time, TokenId,
-    TriageRuleId, UserId, WorkspaceId,
+    AgentId, ApprovalId, AssignmentId, AttachmentId, ChatId, CheckpointId, CommentId, ConnectionId, CrewId,
+    CrewMemberId, EntryId, EscalationId, LabelId, LogTag, MemberId, MilestoneId, MissionId, Offset,
+    ProjectId, RecurringId, RelationId, RoutineId, RoutineRunId, RunId, SavedViewId, SecretId, TaskId, Text,
+    Time, TokenId, TriageRuleId, UserId, WorkspaceId,
 };
 pub use precondition::IfMatch;
 pub use rejection::{Kind as RejectionKind, Rejection};

@@ -88,6 +88,8 @@ impl Workspace {
             | IssueCommand::DeleteComment { .. }
             | IssueCommand::Relate { .. }
             | IssueCommand::Unrelate { .. }
+            | IssueCommand::Attach { .. }
+            | IssueCommand::TakeAttachment { .. }
             | IssueCommand::Import { .. } => None,
         }
     }

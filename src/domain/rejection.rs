@@ -21,6 +21,8 @@ pub enum Kind {
     Gone,
     /// More than one batch can hold: 413.
     TooLarge,
+    /// A sort of file that is not taken: 415.
+    Unsupported,
     /// It can be read and makes no sense: 422.
     Unprocessable,
     /// Too much of it is under way: 429.
@@ -100,6 +102,11 @@ impl Rejection {
     /// Too much of it is under way.
     pub fn too_many(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::TooMany, code, detail)
+    }
+
+    /// A sort of file that is not taken.
+    pub fn unsupported(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Unsupported, code, detail)
     }
 
     /// More than one batch can hold.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use taffrail_domain::{Rejection, RejectionKind};
 use taffrail_journal::ReadError;
 
-use crate::boot::{AccountError, AuthError};
+use crate::boot::{AccountError, AttachError, AuthError};
 use crate::search::SearchError;
 use crate::writer::ExecuteError;
 
@@ -94,6 +94,11 @@ impl Problem {
     pub(super) fn too_many(retry_after_s: u32) -> Self {
         let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests");
         problem.retrying_after(retry_after_s)
+    }
+
+    /// 413 of a file.
+    pub(super) fn file_too_large() -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "attachment.too_large", "File larger than 25 MiB")
     }
 
     /// 408.
@@ -199,6 +204,7 @@ impl From<Rejection> for Problem {
             RejectionKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             RejectionKind::Gone => StatusCode::GONE,
             RejectionKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            RejectionKind::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             RejectionKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             RejectionKind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         };
@@ -261,6 +267,26 @@ impl From<AccountError> for Problem {
                 Self::internal()
             }
         }
+    }
+}
+
+impl From<AttachError> for Problem {
+    fn from(error: AttachError) -> Self {
+        match error {
+            AttachError::Execute(error) => error.into(),
+            AttachError::Io(error) => error.into(),
+        }
+    }
+}
+
+/// What the disk says of a file: that it is full is worth telling.
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+            return ExecuteError::Full.into();
+        }
+        tracing::error!(%error, "a file could not be written or read");
+        Self::internal()
     }
 }
 

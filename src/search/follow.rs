@@ -482,6 +482,8 @@ fn touched(entry: &Entry) -> Option<MissionId> {
         | IssueEvent::Mentioned(_)
         | IssueEvent::Related(_)
         | IssueEvent::Unrelated(_)
+        | IssueEvent::AttachmentAdded(_)
+        | IssueEvent::AttachmentRemoved(_)
         | IssueEvent::IssuesDetached(_)
         | IssueEvent::IssuesPlaced(_)
         | IssueEvent::IssuesBulkUpdated(_) => false,

@@ -14,10 +14,10 @@ use taffrail_domain::checkpoint::{
 use taffrail_domain::escalation::{EscalationEnded, EscalationRaised, EscalationStatus, EscalationType};
 use taffrail_domain::instance::{InstanceEvent, TokenIssued, TokenRevoked, UserCreated, WorkspaceRegistered};
 use taffrail_domain::issue::{
-    Cause, CommentDeleted, CommentEdited, Commented, Detached, Imported, IssueChanges, IssueCreated,
-    IssueDeleted, IssueFacts, IssueNoted, IssuePriority, IssueStatus, IssueUpdated, IssuesBulkUpdated,
-    IssuesDetached, IssuesPlaced, MentionState, Mentioned, Moved, Party, Placed, Related, RelationType, Seat,
-    Unrelated,
+    AttachedFile, AttachmentAdded, AttachmentRemoved, Cause, CommentDeleted, CommentEdited, Commented,
+    Detached, Imported, IssueChanges, IssueCreated, IssueDeleted, IssueFacts, IssueNoted, IssuePriority,
+    IssueStatus, IssueUpdated, IssuesBulkUpdated, IssuesDetached, IssuesPlaced, MentionState, Mentioned,
+    Moved, Party, Placed, Related, RelationType, Seat, Unrelated,
 };
 use taffrail_domain::marker::PriorityChanged;
 use taffrail_domain::mission::{
@@ -484,6 +484,18 @@ fn issue_samples() -> Vec<Event> {
         .into(),
         Unrelated { relation_id: "relation1".into(), source_id: "issue1".into(), target_id: "issue2".into() }
             .into(),
+        AttachmentAdded {
+            attachment_id: "attachment1".into(),
+            file: AttachedFile {
+                filename: "trace.log".into(),
+                content_type: "text/plain; charset=utf-8".into(),
+                size_bytes: 5,
+                sha256: "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824".into(),
+            },
+            uploaded_by: author(),
+        }
+        .into(),
+        AttachmentRemoved { attachment_id: "attachment1".into() }.into(),
         IssuesDetached {
             from: Detached::Milestone("milestone1".into()),
             issues: vec!["issue1".into(), "issue2".into()],

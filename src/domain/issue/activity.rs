@@ -32,6 +32,10 @@ pub enum Action {
     RelationAdded(Text),
     /// A link less.
     RelationRemoved(Text),
+    /// A file, by name, sort and size.
+    AttachmentAdded(Text),
+    /// A file less.
+    AttachmentRemoved(Text),
     /// A review found it good.
     ReviewApproved(Text),
     /// A review sent it back.
@@ -62,6 +66,8 @@ impl Action {
             Self::ParentChanged(_) => "parent_changed",
             Self::RelationAdded(_) => "relation_added",
             Self::RelationRemoved(_) => "relation_removed",
+            Self::AttachmentAdded(_) => "attachment_added",
+            Self::AttachmentRemoved(_) => "attachment_removed",
             Self::ReviewApproved(_) => "review_approved",
             Self::ReviewChangesRequested(_) => "review_changes_requested",
             Self::TaskCompleted(_) => "task_completed",
@@ -85,6 +91,8 @@ impl Action {
             | Self::ParentChanged(text)
             | Self::RelationAdded(text)
             | Self::RelationRemoved(text)
+            | Self::AttachmentAdded(text)
+            | Self::AttachmentRemoved(text)
             | Self::ReviewApproved(text)
             | Self::ReviewChangesRequested(text)
             | Self::TaskCompleted(text)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::{
-    Comment, Detached, Issue, IssueChanges, IssueCreated, IssueEvent, IssueFacts, IssueStatus, IssueUpdated,
-    Issues, IssuesDetached, Placed, Related, Relation,
+    Attachment, Comment, Detached, Issue, IssueChanges, IssueCreated, IssueEvent, IssueFacts, IssueStatus,
+    IssueUpdated, Issues, IssuesDetached, Placed, Related, Relation,
 };
 use crate::mission::MissionEvent;
 use crate::undertaking::{Phase, Undertaking};
@@ -91,6 +91,8 @@ impl Issue {
             | IssueEvent::Mentioned(_)
             | IssueEvent::Related(_)
             | IssueEvent::Unrelated(_)
+            | IssueEvent::AttachmentAdded(_)
+            | IssueEvent::AttachmentRemoved(_)
             | IssueEvent::IssuesBulkUpdated(_) => {}
             // Both ends of a life are the caller's, and what several lose is told each by its name.
             IssueEvent::IssueCreated(_)
@@ -224,6 +226,8 @@ impl Issues {
                     relation.places().iter().for_each(|place| drop(self.relations_of.remove(place)));
                 }
             }
+            IssueEvent::AttachmentAdded(added) => self.put_attachment(Attachment::of(added, entry)),
+            IssueEvent::AttachmentRemoved(removed) => self.drop_attachment(&removed.attachment_id),
             IssueEvent::IssueNoted(_) | IssueEvent::Mentioned(_) | IssueEvent::IssuesBulkUpdated(_) => {}
         }
     }
@@ -353,6 +357,8 @@ impl Issues {
             self.comments.remove(&comment.id);
             self.comments_of.remove(&comment.place());
         }
+        let attachments: Vec<_> = self.attachments_at(id).cloned().collect();
+        attachments.iter().for_each(|attachment| self.drop_attachment(&attachment.id));
         let relations: Vec<_> = self.relations_on(id).cloned().collect();
         for relation in relations {
             self.relations.remove(&relation.id);

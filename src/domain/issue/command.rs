@@ -6,9 +6,9 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::{IssueStatus, whole};
+use super::{AttachedFile, IssueStatus, whole};
 use crate::facts::present;
-use crate::{CommentId, CrewId, Rejection, RelationId, Text, Time};
+use crate::{AttachmentId, CommentId, CrewId, Rejection, RelationId, Text, Time};
 
 /// An issue as a path names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,20 @@ pub enum IssueCommand {
     Unrelate {
         /// Which.
         relation: RelationId,
+    },
+    /// `POST I/attachments`: the bytes lie in the store already.
+    Attach {
+        /// To which.
+        issue: Named,
+        /// What.
+        file: AttachedFile,
+    },
+    /// `DELETE I/attachments/{id}`
+    TakeAttachment {
+        /// From which.
+        issue: Named,
+        /// Which.
+        attachment: AttachmentId,
     },
     /// What an agent changes of an issue, all in one (`issues.md` 19).
     AgentUpdate {

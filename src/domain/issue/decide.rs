@@ -45,6 +45,10 @@ impl Workspace {
             }
             IssueCommand::Relate { issue, draft } => unfolding.relate(issue, draft)?,
             IssueCommand::Unrelate { relation } => unfolding.unrelate(relation)?,
+            IssueCommand::Attach { issue, file } => unfolding.attach(self.issue(issue)?, file)?,
+            IssueCommand::TakeAttachment { issue, attachment } => {
+                unfolding.take_attachment(self.issue(issue)?, attachment)?;
+            }
             IssueCommand::AgentUpdate { issue, patch, comment } => {
                 unfolding.update_by_agent(self.issue(issue)?, patch, comment.as_ref())?;
             }

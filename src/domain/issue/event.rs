@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{IssuePriority, IssueStatus, MentionState, Party, RelationType};
+use super::{AttachedFile, IssuePriority, IssueStatus, MentionState, Party, RelationType};
 use crate::entry::words;
 use crate::event::events;
 use crate::facts::{facts, present};
 use crate::{
-    AgentId, AssignmentId, CommentId, CrewId, Json, LabelId, MilestoneId, MissionId, ProjectId, RelationId,
-    RoutineId, TaskId, Text, Time,
+    AgentId, AssignmentId, AttachmentId, CommentId, CrewId, Json, LabelId, MilestoneId, MissionId, ProjectId,
+    RelationId, RoutineId, TaskId, Text, Time,
 };
 
 events! {
@@ -35,6 +35,10 @@ events! {
         "issue.related" => Related,
         /// A link is gone.
         "issue.unrelated" => Unrelated,
+        /// A file was put at it.
+        "issue.attachment_added" => AttachmentAdded,
+        /// A file was taken from it.
+        "issue.attachment_removed" => AttachmentRemoved,
         /// What several issues pointed to is gone. The subject is that.
         "issue.detached" => IssuesDetached,
         /// Several made room on a board. The subject is the one they made it for.
@@ -308,6 +312,24 @@ pub struct Unrelated {
     pub source_id: MissionId,
     /// To which.
     pub target_id: MissionId,
+}
+
+/// A file was put at an issue. Its bytes lie beside the journal, under their hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttachmentAdded {
+    /// Its id.
+    pub attachment_id: AttachmentId,
+    /// What it is.
+    pub file: AttachedFile,
+    /// Who put it there.
+    pub uploaded_by: Party,
+}
+
+/// A file was taken from an issue; its bytes go when nothing else names them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AttachmentRemoved {
+    /// Which.
+    pub attachment_id: AttachmentId,
 }
 
 /// What is gone that issues pointed to.

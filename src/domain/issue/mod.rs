@@ -5,6 +5,7 @@
 
 mod activity;
 mod apply;
+mod attachment;
 mod bulk;
 mod by_agent;
 mod by_routine;
@@ -33,6 +34,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 pub use activity::Action;
+pub use attachment::{ATTACHMENT_BYTES_MAX, AttachedFile, Attachment, file_name, media_type};
 pub use bulk::Outcome;
 pub use command::{
     BulkDraft, BulkFields, CommentDraft, ImportedComment, ImportedIssue, ImportedRelation, IssueCommand,
@@ -40,9 +42,9 @@ pub use command::{
 };
 pub(crate) use create::Origin;
 pub use event::{
-    Cause, CommentDeleted, CommentEdited, Commented, Detached, Imported, IssueChanges, IssueCreated,
-    IssueDeleted, IssueEvent, IssueFacts, IssueNoted, IssueUpdated, IssuesBulkUpdated, IssuesDetached,
-    IssuesPlaced, Mentioned, Moved, Placed, Related, Seat, Unrelated,
+    AttachmentAdded, AttachmentRemoved, Cause, CommentDeleted, CommentEdited, Commented, Detached, Imported,
+    IssueChanges, IssueCreated, IssueDeleted, IssueEvent, IssueFacts, IssueNoted, IssueUpdated,
+    IssuesBulkUpdated, IssuesDetached, IssuesPlaced, Mentioned, Moved, Placed, Related, Seat, Unrelated,
 };
 pub(crate) use fields::{LABELS_MAX, date, priority, title};
 pub use fields::{is_date, whole};
@@ -57,8 +59,8 @@ use crate::index::under;
 use crate::mission::hash;
 use crate::undertaking::{Phase, Undertaking};
 use crate::{
-    AgentId, CommentId, CrewId, LabelId, MilestoneId, MissionId, Offset, ProjectId, RelationId, RoutineId,
-    TaskId, Text, Time, UserId,
+    AgentId, AttachmentId, CommentId, CrewId, LabelId, MilestoneId, MissionId, Offset, ProjectId, RelationId,
+    RoutineId, TaskId, Text, Time, UserId,
 };
 
 words! {
@@ -338,6 +340,12 @@ pub struct Issues {
     pub relations: OrdMap<RelationId, Arc<Relation>>,
     /// Links, by either end and birth.
     pub relations_of: OrdSet<(MissionId, Offset, RelationId)>,
+    /// Files at them.
+    pub attachments: OrdMap<AttachmentId, Arc<Attachment>>,
+    /// Files, by issue and birth.
+    pub attachments_of: OrdSet<(MissionId, Offset, AttachmentId)>,
+    /// Files, by the hash of their bytes.
+    pub attachments_by_hash: OrdSet<(Text, AttachmentId)>,
 }
 
 /// Where an issue stands on a board.
@@ -376,6 +384,22 @@ impl Issues {
         let first = (issue.clone(), Offset(0), RelationId::from(""));
         let last = (issue.clone(), Offset(u64::MAX), RelationId::from(""));
         self.relations_of.range(first..last).filter_map(|(.., id)| self.relations.get(id))
+    }
+
+    /// The files at an issue, oldest first.
+    pub fn attachments_at<'a>(
+        &'a self,
+        issue: &'a MissionId,
+    ) -> impl DoubleEndedIterator<Item = &'a Arc<Attachment>> + 'a {
+        let first = (issue.clone(), Offset(0), AttachmentId::from(""));
+        let last = (issue.clone(), Offset(u64::MAX), AttachmentId::from(""));
+        self.attachments_of.range(first..last).filter_map(|(.., id)| self.attachments.get(id))
+    }
+
+    /// Whether any file has these bytes.
+    #[must_use]
+    pub fn names_bytes(&self, sha256: &Text) -> bool {
+        under(&self.attachments_by_hash, sha256).next().is_some()
     }
 
     /// The issues of a crew.

@@ -6,6 +6,7 @@ pub(crate) mod desk;
 mod engine;
 mod instance;
 mod issue_agents;
+mod issue_attachments;
 mod issue_bulk;
 mod issue_comments;
 mod issue_ends;
