@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use imbl::ordmap::DiffItem;
-use taffrail_domain::issue::{AttachedFile, IssueCommand, Named};
-use taffrail_domain::{Actor, Command, Text, UserId, WorkspaceId};
+use taffrail_domain::issue::{AttachedFile, IssueCommand, IssueEvent, Named};
+use taffrail_domain::{Actor, Command, Event, Text, UserId, WorkspaceId};
 use taffrail_journal::Request;
 use taffrail_projections::{WorkspaceWorld, World};
 
@@ -74,7 +74,23 @@ impl Taffrail {
         // Nobody removes these bytes as nameless between the two steps.
         let _naming = self.naming.read().await;
         self.attachments.keep(id, incoming).await?;
-        Ok(workspace.execute(wish).await?)
+        let done = workspace.execute(wish).await?;
+        self.note_attached(&done);
+        Ok(done)
+    }
+
+    /// Notes a file that is new: it may be gone again before anybody asks what is.
+    fn note_attached(&self, done: &Executed<WorkspaceWorld>) {
+        let added = done.entries.iter().filter_map(|entry| match &entry.event {
+            Some(Event::Issue(IssueEvent::AttachmentAdded(added))) => Some(&added.attachment_id),
+            _ => None,
+        });
+        let attachments = &done.world.state.issues.attachments;
+        let mut attached = lock(&self.attached);
+        let known = attached.entry(done.world.log()).or_default();
+        for attachment in added.filter_map(|id| attachments.get(id)) {
+            known.insert(attachment.id.clone(), Arc::clone(attachment));
+        }
     }
 
     /// Removes those of these bytes that nothing names.
@@ -95,10 +111,14 @@ impl Taffrail {
     /// issue or crew.
     pub async fn free_attachments(&self) {
         for (id, workspace) in self.named_writers() {
-            let world = workspace.world();
-            let now = &world.state.issues.attachments;
-            let Some(before) = lock(&self.attached).insert(world.log(), now.clone()) else { continue };
-            let gone = before.diff(now).filter_map(|change| match change {
+            let (before, now) = {
+                // Looked at under the lock: what is noted after it is in no older world.
+                let mut attached = lock(&self.attached);
+                let world = workspace.world();
+                let now = world.state.issues.attachments.clone();
+                (attached.insert(world.log(), now.clone()).unwrap_or_default(), now)
+            };
+            let gone = before.diff(&now).filter_map(|change| match change {
                 DiffItem::Remove(_, attachment) => Some(attachment.file.sha256.clone()),
                 DiffItem::Add(..) | DiffItem::Update { .. } => None,
             });

@@ -147,19 +147,24 @@ impl Form for Ignored {
 impl<B: Form> Asks for Sent<B> {
     fn describe(operation: &mut Operation, schemas: &mut Schemas) {
         B::describe(operation, schemas);
-        let key = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
-        let description = "Names the write: sent again under one name it acts once";
-        operation.parameter("header", "Idempotency-Key", key, false, description);
-        operation.refuses([
-            StatusCode::BAD_REQUEST,
-            StatusCode::REQUEST_TIMEOUT,
-            StatusCode::CONFLICT,
-            StatusCode::PAYLOAD_TOO_LARGE,
-            StatusCode::UNPROCESSABLE_ENTITY,
-            StatusCode::INTERNAL_SERVER_ERROR,
-            StatusCode::SERVICE_UNAVAILABLE,
-        ]);
+        describe_write(operation);
     }
+}
+
+/// What every write takes and may be refused for.
+pub(super) fn describe_write(operation: &mut Operation) {
+    let key = json!({ "type": "string", "minLength": 1, "maxLength": 255 });
+    let description = "Names the write: sent again under one name it acts once";
+    operation.parameter("header", "Idempotency-Key", key, false, description);
+    operation.refuses([
+        StatusCode::BAD_REQUEST,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::CONFLICT,
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ]);
 }
 
 /// One JSON object and nothing behind it; of a key named twice the last counts, and `null` is `{}`.

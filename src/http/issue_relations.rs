@@ -48,6 +48,10 @@ pub(super) struct OkView {
     status: &'static str,
 }
 
+impl OkView {
+    pub(super) const OK: Self = Self { status: "ok" };
+}
+
 /// `GET /api/v1/crews/{crewId}/issues/{identifier}/relations`: oldest first.
 pub(super) async fn list_relations(
     member: Member<ReadIssues>,
@@ -83,7 +87,7 @@ pub(super) async fn delete_relation(
     sent: Sent<Ignored>,
 ) -> Result<Done<OkView>, Problem> {
     let done = member.execute(IssueCommand::Unrelate { relation }, &sent).await?;
-    Ok(Done::new(&done, &OkView { status: "ok" }))
+    Ok(Done::new(&done, &OkView::OK))
 }
 
 impl RelationView {

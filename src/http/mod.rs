@@ -7,6 +7,7 @@ mod activity;
 mod agents;
 mod answer;
 mod approvals;
+mod attachments;
 mod body;
 mod bootstrap;
 mod caller;
@@ -66,6 +67,7 @@ mod time;
 mod tokens;
 mod triage;
 mod unset;
+mod upload;
 mod verify;
 mod waitpoints;
 mod work;
@@ -256,6 +258,16 @@ fn issues(api: Api) -> Api {
         .get("/api/v1/crews/{crewId}/issues/{identifier}/relations", issue_relations::list_relations)
         .post("/api/v1/crews/{crewId}/issues/{identifier}/relations", issue_relations::create_relation)
         .delete("/api/v1/relations/{relationId}", issue_relations::delete_relation)
+        .get("/api/v1/crews/{crewId}/issues/{identifier}/attachments", attachments::list_attachments)
+        .post("/api/v1/crews/{crewId}/issues/{identifier}/attachments", attachments::create_attachment)
+        .get(
+            "/api/v1/crews/{crewId}/issues/{identifier}/attachments/{attachmentId}",
+            attachments::download_attachment,
+        )
+        .delete(
+            "/api/v1/crews/{crewId}/issues/{identifier}/attachments/{attachmentId}",
+            attachments::delete_attachment,
+        )
 }
 
 fn history(api: Api) -> Api {

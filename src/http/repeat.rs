@@ -9,7 +9,7 @@ use taffrail_domain::issue::{CommentEdited, Commented, IssueEvent};
 use taffrail_domain::mission::MissionEvent;
 use taffrail_domain::roster::RosterEvent;
 use taffrail_domain::routine::RoutineEvent;
-use taffrail_domain::{CheckpointId, CommentId, Entry, Event, MissionId, Offset, Workspace};
+use taffrail_domain::{AttachmentId, CheckpointId, CommentId, Entry, Event, MissionId, Offset, Workspace};
 use taffrail_journal::ReadError;
 use taffrail_projections::{Filter, Order, WorkspaceWorld, World};
 
@@ -50,6 +50,10 @@ async fn put_back(
         Some(Event::Issue(
             IssueEvent::IssueDeleted(_) | IssueEvent::IssuesBulkUpdated(_) | IssueEvent::IssuesDetached(_),
         )) => {}
+        Some(Event::Issue(IssueEvent::AttachmentAdded(added))) => {
+            put_back_undertaking(app, world, MissionId::from(&*entry.subject), last).await?;
+            put_back_attachment(&mut world.state, &added.attachment_id, entry);
+        }
         Some(Event::Issue(event)) => {
             let issue = MissionId::from(&*entry.subject);
             put_back_undertaking(app, world, issue.clone(), last).await?;
@@ -166,6 +170,15 @@ async fn put_back_comment(
     .await?;
     world.state.issues.comments.extend(alone.issues.comments);
     Ok(())
+}
+
+/// A file at an issue never changes: the fold of its first entry alone is all of it.
+fn put_back_attachment(state: &mut Workspace, id: &AttachmentId, added: &Entry) {
+    if !state.issues.attachments.contains_key(id) {
+        let mut alone = Workspace::default();
+        alone.apply(added);
+        state.issues.attachments.extend(alone.issues.attachments);
+    }
 }
 
 /// A deleted crew or agent is still there, and marked so.

@@ -129,6 +129,14 @@ impl Operation {
         self.body = Some(json!({ "required": true, "content": content }));
     }
 
+    /// A form with a file in it.
+    pub(in crate::http) fn form_with(&mut self, part: &str) {
+        let file = json!({ "type": "string", "contentMediaType": "application/octet-stream" });
+        let schema = json!({ "type": "object", "required": [part], "properties": { part: file } });
+        let content = json!({ "multipart/form-data": { "schema": schema } });
+        self.body = Some(json!({ "required": true, "content": content }));
+    }
+
     /// It is only for callers with a credential.
     pub(in crate::http) fn needs_caller(&mut self) {
         self.needs_caller = true;

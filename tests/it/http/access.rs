@@ -75,6 +75,8 @@ fn mutations(crew: &str, lead: &str, mission: &str) -> Vec<(Method, String, Perm
         row(Method::DELETE, format!("{issues}/unknown/comments/unknown"), Permission::Create),
         row(Method::POST, format!("{issues}/unknown/relations"), Permission::Create),
         row(Method::DELETE, "/api/v1/relations/unknown".into(), Permission::Create),
+        row(Method::POST, format!("{issues}/unknown/attachments"), Permission::Create),
+        row(Method::DELETE, format!("{issues}/unknown/attachments/unknown"), Permission::Create),
     ]
 }
 
@@ -140,6 +142,7 @@ async fn what_is_foreign_answers_like_what_is_unknown() {
     let said = said.text("id");
     let link = json!({ "target_identifier": other, "relation_type": "blocks" });
     let link = server.post(format!("{issues}/{issue}/relations")).json(link).send().await.text("id");
+    let file = server.upload(&format!("{issues}/{issue}"), "secret.txt", b"secret").await.text("id");
     let (issue, number) = (&issue.to_owned(), &number.to_owned());
     let before = mission.show().await;
     let (crew, lead, id) = (&mission.crew, &mission.lead, &mission.id);
@@ -193,6 +196,10 @@ async fn what_is_foreign_answers_like_what_is_unknown() {
         (Method::POST, &*format!("{issues}/ID/move"), issue),
         (Method::POST, "/api/v1/crews/ID/issues/import", crew),
         (Method::DELETE, "/api/v1/relations/ID", &link),
+        (Method::GET, &*format!("{issues}/ID/attachments"), issue),
+        (Method::POST, &*format!("{issues}/ID/attachments"), issue),
+        (Method::GET, &*format!("{issues}/{issue}/attachments/ID"), &file),
+        (Method::DELETE, &*format!("{issues}/{issue}/attachments/ID"), &file),
     ];
     for (method, path, id) in rows {
         let ask = async |id: &str| {

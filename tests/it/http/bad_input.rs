@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use taffrail_domain::roster::Role;
 use taffrail_projections::World;
 
+use super::attachments::Form;
 use super::contract::{Operation, operations};
 use super::internal::Insider;
 use super::server::{Reply, Server};
@@ -92,7 +93,11 @@ async fn furnished(server: &Server, workspace: String, token: String, slug: &str
     let comment = id(ask(Method::POST, comments, json!({ "body": named("comment") })).await);
     let blocks = json!({ "target_identifier": other_issue, "relation_type": "blocks" });
     let relation = id(ask(Method::POST, format!("{issues}/{issue}/relations"), blocks).await);
+    let form = Form::with("file", &format!("{SECRET}.txt"), SECRET.as_bytes());
+    let asking = server.post(format!("{issues}/{issue}/attachments")).with_token(&token);
+    let attachment = id(asking.in_workspace(&workspace).form(form).send().await);
     let by_name = vec![
+        ("attachmentId", attachment),
         ("userId", mate.to_string()),
         ("labelId", label),
         ("projectId", project.clone()),

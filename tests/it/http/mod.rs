@@ -4,6 +4,7 @@
 mod acceptance;
 mod access;
 mod accounts;
+mod attachments;
 mod bad_input;
 mod bounds;
 mod capabilities;

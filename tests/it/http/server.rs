@@ -40,6 +40,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// The same as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Reply {
@@ -129,20 +131,22 @@ impl Asking<'_> {
         };
         let (parts, body) = response.into_parts();
         let media_type = parts.headers.get("content-type").map(|value| value.to_str().unwrap().to_owned());
-        let body = match media_type.as_deref() {
+        let bytes = match media_type.as_deref() {
             // It has no end.
-            Some("text/event-stream") => Value::Null,
+            Some("text/event-stream") => vec![],
+            _ => to_bytes(body, usize::MAX).await.unwrap().to_vec(),
+        };
+        let body = match media_type.as_deref() {
+            _ if bytes.is_empty() => Value::Null,
             Some(text) if text.starts_with("text/") || text == "application/x-ndjson" => {
-                json!(String::from_utf8(to_bytes(body, usize::MAX).await.unwrap().to_vec()).unwrap())
+                json!(String::from_utf8(bytes.clone()).unwrap())
             }
-            _ => {
-                let body = to_bytes(body, usize::MAX).await.unwrap();
-                if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() }
-            }
+            Some(text) if !text.contains("json") => Value::Null,
+            _ => serde_json::from_slice(&bytes).unwrap(),
         };
         let status = parts.status.as_u16();
         contract::check(&self.method, &self.path, status, &body);
-        Reply { status, headers: parts.headers, body }
+        Reply { status, headers: parts.headers, body, bytes }
     }
 }
 

@@ -71,6 +71,11 @@ async fn each_wish_about_an_issue_is_told_once_to_its_workspace() {
     server.delete(format!("{}/comments/{said}", desk.at("ENG-1"))).send().await.expect(204);
     assert_eq!(heard(&mut socket, &desk).await, told("issue.updated", named.clone()));
 
+    let file = server.upload(&desk.at("ENG-1"), "a.txt", b"a").await.text("id");
+    assert_eq!(heard(&mut socket, &desk).await, told("issue.updated", named.clone()));
+    server.delete(format!("{}/attachments/{file}", desk.at("ENG-1"))).send().await.expect(200);
+    assert_eq!(heard(&mut socket, &desk).await, told("issue.updated", named.clone()));
+
     // A link is told of at both ends.
     let other = text(&desk.create(json!({ "title": "Other", "parent_issue_id": "ENG-1" })).await["id"]);
     assert_eq!(kinds(&heard(&mut socket, &desk).await), ["issue.created"]);

@@ -7,8 +7,9 @@ use proptest::sample::Index;
 use serde_json::json;
 use taffrail_domain::checkpoint::{CheckpointCommand, CheckpointDraft};
 use taffrail_domain::issue::{
-    BulkDraft, CommentDraft, Detached, ImportedComment, ImportedIssue, Issue, IssueCommand, IssueDraft,
-    IssueEvent, IssuePatch, IssueStatus, Issues, IssuesDetached, Place, RelationDraft, ReviewDraft,
+    AttachedFile, BulkDraft, CommentDraft, Detached, ImportedComment, ImportedIssue, Issue, IssueCommand,
+    IssueDraft, IssueEvent, IssuePatch, IssueStatus, Issues, IssuesDetached, Place, RelationDraft,
+    ReviewDraft,
 };
 use taffrail_domain::mission::TaskStatus;
 use taffrail_domain::roster::{CrewPatch, Role, RosterCommand};
@@ -54,6 +55,8 @@ enum Wish {
     DeleteComment(Index),
     Relate(Index, Index, &'static str),
     Unrelate(Index),
+    Attach(Index, &'static str),
+    TakeAttachment(Index),
     Import(Vec<(u64, Option<u64>)>),
     Detach(u8),
     Bookmark(Index),
@@ -115,6 +118,8 @@ fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
         2 => i().prop_map(Wish::DeleteComment),
         5 => (i(), i(), how).prop_map(|(one, other, how)| Wish::Relate(one, other, how)),
         2 => i().prop_map(Wish::Unrelate),
+        4 => (i(), prop::sample::select(&["aa", "bb"][..])).prop_map(|(at, sum)| Wish::Attach(at, sum)),
+        2 => i().prop_map(Wish::TakeAttachment),
         2 => rows.prop_map(Wish::Import),
         2 => any::<u8>().prop_map(Wish::Detach),
         2 => i().prop_map(Wish::Bookmark),
@@ -313,6 +318,21 @@ impl History {
                 };
                 let issue = named(&self.issue(*one)?);
                 Some((agent, IssueCommand::Relate { issue, draft }.into()))
+            }
+            Wish::Attach(issue, sha256) => {
+                let file = AttachedFile {
+                    filename: format!("{sha256}.txt").into(),
+                    content_type: "text/plain".into(),
+                    size_bytes: 1,
+                    sha256: (*sha256).into(),
+                };
+                by_owner(IssueCommand::Attach { issue: named(&self.issue(*issue)?), file })
+            }
+            Wish::TakeAttachment(index) => {
+                let all: Vec<_> = state.issues.attachments.values().collect();
+                let found = (!all.is_empty()).then(|| all[index.index(all.len())])?;
+                let (issue, attachment) = (named(&found.issue), found.id.clone());
+                by_owner(IssueCommand::TakeAttachment { issue, attachment })
             }
             Wish::Unrelate(index) => {
                 let all: Vec<_> = state.issues.relations.keys().collect();
@@ -513,6 +533,17 @@ fn indexes_equal_a_recount(issues: &Issues) -> Checked {
         links.sort_by_key(|link| link.born);
         prop_assert_eq!(issues.relations_on(&issue.id).collect::<Vec<_>>(), links);
     }
+    for issue in all() {
+        let mut files: Vec<_> = issues.attachments.values().filter(|file| file.issue == issue.id).collect();
+        files.sort_by_key(|file| file.born);
+        prop_assert_eq!(issues.attachments_at(&issue.id).collect::<Vec<_>>(), files);
+    }
+    for attachment in issues.attachments.values() {
+        prop_assert!(issues.all.contains_key(&attachment.issue), "a file goes with its issue");
+        prop_assert!(issues.names_bytes(&attachment.file.sha256));
+    }
+    prop_assert_eq!(issues.attachments_of.len(), issues.attachments.len());
+    prop_assert_eq!(issues.attachments_by_hash.len(), issues.attachments.len());
     prop_assert_eq!(issues.comments_of.len(), issues.comments.len());
     prop_assert_eq!(issues.relations_of.len(), 2 * issues.relations.len());
     Ok(())
