@@ -17,6 +17,7 @@ use crate::http::caller::Member;
 use crate::http::contract::{self, Answers, Operation, Schemas};
 use crate::http::gate::ReadIssues;
 use crate::http::issues::{IssueConditions, says};
+use crate::http::journal::scan;
 use crate::http::problem::Problem;
 use crate::http::query::{Query, Word};
 use crate::http::time::Seconds;
@@ -71,10 +72,13 @@ pub(in crate::http) async fn export_issues(
     let format = Format::parse(query.format.get())?;
     let world = member.world();
     let (filter, needle) = query.issues.read(&member, &world).await?;
-    let fits = needle.as_deref().map(says);
-    let fits = fits.as_ref().map(|fits| fits as &dyn Fn(&Issue) -> bool);
-    let oldest_first = IssueOrder { is_ascending: true, ..IssueOrder::default() };
-    let found = world.issues.page(&filter, fits, oldest_first, (0, None), usize::MAX - 1, &world.state);
+    let select = move |world: &WorkspaceWorld| {
+        let fits = needle.as_deref().map(says);
+        let fits = fits.as_ref().map(|fits| fits as &dyn Fn(&Issue) -> bool);
+        let oldest_first = IssueOrder { is_ascending: true, ..IssueOrder::default() };
+        world.issues.page(&filter, fits, oldest_first, (0, None), usize::MAX - 1, &world.state)
+    };
+    let found = scan(&world, select).await?;
     let first = match format {
         Format::Ndjson => vec![],
         Format::Csv => header(),

@@ -235,7 +235,7 @@ async fn what_is_not_here_is_told_with_what_was_done_instead() {
     assert_eq!(told["created"], 3);
     let three = &desk.list("search=Three").await[0];
     assert_eq!((&three["parent_issue_id"], &three["estimate"]), (&Value::Null, &json!(3)));
-    assert!(text(&three["created_at"]) < "9998".to_owned());
+    assert!(text(&three["created_at"]).as_str() < "9998");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -349,6 +349,14 @@ async fn a_file_is_taken_whole_or_refused_with_the_place_that_is_wrong() {
     import(&desk, None, "xml", good).await.refused(400, "format must be: ndjson, csv");
     let many = import(&desk, None, "ndjson", good.repeat(1001)).await;
     many.refused(413, "the file has 1001 issues, at most 1000 are taken at once");
+    let talk = json!({ "title": "a", "comments": vec![json!({ "body": "b" }); 50] });
+    let many = import(&desk, None, "ndjson", format!("{talk}\n").repeat(100)).await;
+    many.refused(
+        413,
+        "the file has 5100 issues, comments and links together, at most 4000 are taken at once",
+    );
+    let wrong = import(&desk, None, "ndjson", "title\na\n").await;
+    assert!(text(&wrong.body["error"]).ends_with("(CSV is read with format=csv)"), "{wrong:?}");
     assert_eq!(import(&desk, None, "ndjson", vec![b'\n'; (1 << 20) + 1]).await.status, 413);
     let unknown = server.post("/api/v1/crews/unknown/issues/import").body(good).send().await;
     unknown.refused(404, "Crew not found");
