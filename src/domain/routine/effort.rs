@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 /// Most that the expression of one step may cost.
-pub(super) const STEP_MAX: usize = 4 << 20;
+pub(super) const STEP_MAX: usize = 1 << 20;
 /// Past this a command begins no further step: the engine goes on in another one.
 pub(super) const COMMAND_MAX: usize = 16 << 20;
 
