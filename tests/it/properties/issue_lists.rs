@@ -223,7 +223,10 @@ impl Stage {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    // A history of issues is short, and the ways through it are many.
+    #![proptest_config(ProptestConfig {
+        cases: 2 * ProptestConfig::default().cases, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_list_of_issues_equals_a_recount(wishes in any_wishes(), questions in prop::collection::vec(any_question(), 8)) {

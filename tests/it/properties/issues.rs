@@ -610,7 +610,10 @@ fn what_is_worked_goes_on(play: &Play) -> Checked {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    // A history of issues is short, and the ways through it are many.
+    #![proptest_config(ProptestConfig {
+        cases: 2 * ProptestConfig::default().cases, failure_persistence: None, ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_history_of_issues_replays_and_counts_right(wishes in any_wishes(), cut in any::<Index>()) {

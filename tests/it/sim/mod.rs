@@ -19,7 +19,7 @@ use crate::program::seed;
 use crate::stories::kit::{LEAD, crew, member, mission, stage};
 use crate::stories::play::{Held, Play, answering, done, failed};
 
-const PLAYS: u64 = 150;
+const PLAYS: u64 = 200;
 const STEPS: usize = 120;
 
 struct Sim {
@@ -368,9 +368,18 @@ impl Sim {
         found.map(|task| task.id.clone())
     }
 
-    /// A mission that was sent back by hand, and is given nothing to do.
+    /// A mission that was sent back by hand, and is given nothing to do; or that was sent back although tasks
+    /// of it can never go on: it waits for what it is sent back for, and only a further change settles it.
     fn waits_for_hands(&self) -> bool {
-        self.play.mission().tasks.values().all(|task| task.status.is_terminal())
+        let found = self.play.mission();
+        let last_move = self.play.entries.iter().rev().find_map(|entry| match &entry.event {
+            Some(Event::Mission(MissionEvent::MissionStatusChanged(moved))) => {
+                Some((entry.offset, moved.from))
+            }
+            _ => None,
+        });
+        found.tasks.values().all(|task| task.status.is_terminal())
+            || last_move == Some((found.changed, Status::Review))
     }
 }
 

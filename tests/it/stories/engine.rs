@@ -424,6 +424,23 @@ fn a_mission_sent_back_by_hand_waits_for_what_it_is_sent_back_for() {
 }
 
 #[test]
+fn a_mission_sent_back_although_a_task_can_never_go_on_waits_too_until_the_next_change_settles_it() {
+    let mut play = Play::begin();
+    let a = play.task("a", &[]);
+    let b = play.task("b", &[&a]);
+    play.start();
+    play.patch_mission("REVIEW");
+    play.patch_task(&a, "SKIPPED");
+    play.patch_mission("IN_PROGRESS");
+    assert_eq!(play.mission().status, Status::InProgress);
+    assert_eq!(play.stand(&[&a, &b]), [TaskStatus::Skipped, BLOCKED]);
+    let c = play.task("c", &[]);
+    play.engine();
+    play.work(&c, done());
+    assert_eq!(play.mission().status, Status::Failed, "nothing else can go on");
+}
+
+#[test]
 fn a_task_of_another_crews_agent_needs_a_link() {
     let mut play = Play::begin();
     play.without_worker.clear();
