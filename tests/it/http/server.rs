@@ -137,10 +137,11 @@ impl Asking<'_> {
             _ => to_bytes(body, usize::MAX).await.unwrap().to_vec(),
         };
         let body = match media_type.as_deref() {
-            _ if bytes.is_empty() => Value::Null,
+            Some("text/event-stream") => Value::Null,
             Some(text) if text.starts_with("text/") || text == "application/x-ndjson" => {
                 json!(String::from_utf8(bytes.clone()).unwrap())
             }
+            _ if bytes.is_empty() => Value::Null,
             Some(text) if !text.contains("json") => Value::Null,
             _ => serde_json::from_slice(&bytes).unwrap(),
         };
