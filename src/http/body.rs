@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request as HttpRequest};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
 use http_body_util::LengthLimitError;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -27,6 +28,7 @@ const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// the route reads.
 pub(super) struct Sent<B> {
     body: Bytes,
+    media_type: Option<HeaderValue>,
     key: Option<Key>,
     form: PhantomData<B>,
 }
@@ -53,7 +55,8 @@ impl<B> FromRequest<App> for Sent<B> {
         let arrived = tokio::time::timeout(BODY_PATIENCE, to_bytes(body, BODY_BYTES_MAX)).await;
         let body = arrived.map_err(|_| Problem::too_slow())?.map_err(|error| unreadable(&error))?;
         let key = Key::of(&parts, &body)?;
-        Ok(Self { body, key, form: PhantomData })
+        let media_type = parts.headers.get(CONTENT_TYPE).cloned();
+        Ok(Self { body, media_type, key, form: PhantomData })
     }
 }
 
@@ -68,6 +71,12 @@ impl<B> Sent<B> {
     /// The name of this request, if its caller gave it one.
     pub(super) fn request(&self, principal: &str) -> Option<Request> {
         self.key.as_ref().map(|key| key.request(principal))
+    }
+
+    /// Whether its caller says that it is of this media type, whatever its parameters.
+    pub(super) fn is_of_type(&self, media_type: &str) -> bool {
+        let said = self.media_type.as_ref().and_then(|said| said.to_str().ok()).unwrap_or_default();
+        said.split(';').next().is_some_and(|said| said.trim().eq_ignore_ascii_case(media_type))
     }
 }
 

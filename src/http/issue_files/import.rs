@@ -32,7 +32,7 @@ const ENTRIES_MAX: usize = 4_000;
 #[derive(Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::http) struct ImportQuery {
-    /// `ndjson` (the default) or `csv`.
+    /// `ndjson` or `csv`; if left out, what the body's media type says, and NDJSON if that says nothing.
     format: Word,
 }
 
@@ -75,7 +75,10 @@ pub(in crate::http) async fn import_issues(
     Query(query): Query<ImportQuery>,
     sent: Sent<IssueFile>,
 ) -> Result<Refusing<Created<ImportedView>, 422>, Problem> {
-    let format = Format::parse(query.format.get())?;
+    let format = match query.format.get() {
+        None if sent.is_of_type("text/csv") => Format::Csv,
+        word => Format::parse(word)?,
+    };
     let portables = read(format, &sent.bytes())?;
     let world = member.world();
     let mut names = Names::of(&world.state, member.now());

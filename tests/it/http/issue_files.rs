@@ -369,4 +369,7 @@ async fn a_file_is_taken_whole_or_refused_with_the_place_that_is_wrong() {
     assert_eq!(out.len(), 1000);
     let csv = export(&desk, None, "format=csv").await;
     assert_eq!(csv.body.as_str().unwrap().lines().count(), 1001);
+    let said = desk.server.post(format!("{}/import", desk.issues()));
+    let said = said.header("content-type", "text/csv; charset=utf-8").body("title\nTyped\n").send().await;
+    assert_eq!(said.expect(201)["issues"][0]["identifier"], "ENG-1001", "a type says it too");
 }
