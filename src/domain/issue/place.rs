@@ -48,32 +48,26 @@ impl Unfolding<'_> {
         Ok((anchor, is_before))
     }
 
-    /// Those that stand on one number from `first` on share the room up to the next one.
+    /// Those that stand on one number from `first` on, or too close to it, share the room up to the next one.
     fn make_room(&mut self, issue: &Arc<Issue>, first: &Arc<Issue>, order: f64) {
         let mut crowded: Vec<MissionId> = vec![];
         let mut next = None;
         for other in self.state.issues.column_from(first, &issue.id) {
-            if between(order, other.facts.sort_order).is_some() {
+            if has_room(order, other.facts.sort_order, crowded.len() + 1) {
                 next = Some(other.facts.sort_order);
                 break;
             }
             crowded.push(other.id.clone());
         }
-        #[expect(clippy::cast_precision_loss, reason = "nobody has so many issues")]
-        let shares = (crowded.len() + 2) as f64;
-        // Divided first: the whole way may be longer than any number.
-        let step = next.map(|next| next / shares - order / shares);
-        let further = |order: f64| match step {
-            Some(step) => (order + step).max(order.next_up()).min(f64::MAX),
-            None => above(order),
+        let count = crowded.len() + 1;
+        let mut last = order;
+        let mut further = |at: usize| {
+            last = next.map_or_else(|| above(last), |next| share(order, next, at, count));
+            last
         };
-        let mut order = further(order);
-        self.set_order(issue, order);
-        let mut places: Vec<Placed> = vec![];
-        for issue_id in crowded {
-            order = further(order);
-            places.push(Placed { issue_id, sort_order: order });
-        }
+        self.set_order(issue, further(1));
+        let places: Vec<Placed> =
+            (2..).zip(crowded).map(|(at, issue_id)| Placed { issue_id, sort_order: further(at) }).collect();
         for places in places.chunks(PLACED_MAX) {
             let placed = IssuesPlaced { places: places.to_vec() };
             self.add(Draft::internal(issue.id.as_str(), placed));
@@ -142,9 +136,25 @@ fn between(lower: f64, upper: f64) -> Option<f64> {
     (lower < middle && middle < upper).then_some(middle)
 }
 
+/// The `at`-th of `count` numbers that share the way between two; the whole way may be longer than any number.
+#[expect(clippy::cast_precision_loss, reason = "nobody has so many issues")]
+fn share(lower: f64, upper: f64, at: usize, count: usize) -> f64 {
+    let part = at as f64 / (count + 1) as f64;
+    lower * (1.0 - part) + upper * part
+}
+
+/// Whether so many numbers find room between two and stay apart however they are rounded.
+#[expect(clippy::cast_precision_loss, reason = "nobody has so many issues")]
+fn has_room(lower: f64, upper: f64, count: usize) -> bool {
+    const APART: f64 = 16.0;
+    let greatest = lower.abs().max(upper.abs());
+    let shares = (count + 1) as f64;
+    upper / shares - lower / shares > APART * (greatest - greatest.next_down())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{above, between};
+    use super::{above, between, has_room, share};
 
     #[test]
     fn between_two_numbers_there_is_one_until_there_is_none() {
@@ -160,5 +170,23 @@ mod tests {
         assert!(above(1e300) > 1e300);
         assert_eq!(above(f64::MAX), f64::MAX);
         assert_eq!(above(f64::MIN), f64::MIN.next_up());
+    }
+
+    #[test]
+    fn who_shares_a_way_stays_in_order_or_there_is_no_room() {
+        let tiny = f64::from_bits(1);
+        let ends = [f64::MIN, -1e9, -1.0, -tiny, 0.0, tiny, 1e-300, 1.0, 1.0_f64.next_up(), 1e9, f64::MAX];
+        for (lower, upper) in ends.iter().flat_map(|lower| ends.map(|upper| (*lower, upper))) {
+            for count in [1, 2, 3, 100, 30_000] {
+                if !has_room(lower, upper, count) {
+                    continue;
+                }
+                let all: Vec<f64> = (1..=count).map(|at| share(lower, upper, at, count)).collect();
+                assert!(all.is_sorted_by(|one, other| one < other), "{lower} {upper} {count}");
+                assert!(lower < all[0] && all[count - 1] < upper, "{lower} {upper} {count}");
+            }
+        }
+        assert!(has_room(f64::MIN, f64::MAX, 30_000) && has_room(0.0, 1.0, 30_000));
+        assert!(!has_room(1.0, 1.0, 1) && !has_room(1.0, 1.0_f64.next_up().next_up(), 2));
     }
 }

@@ -382,6 +382,24 @@ fn an_issue_is_put_before_or_after_another_one_wherever_they_stand() {
 }
 
 #[test]
+fn issues_that_have_come_too_close_stay_in_order_when_they_are_given_room() {
+    let mut play = Play::desk();
+    let [a, b, c, d, e] = ["a", "b", "c", "d", "e"].map(|title| play.issue(title));
+    for issue in [&a, &b, &c, &d, &e] {
+        // Not at zero, where numbers are closest.
+        play.patch(issue, IssuePatch { sort_order: Some(1.0), ..change() });
+    }
+    let others = [(&b, "b"), (&c, "c"), (&d, "d"), (&e, "e")];
+    for round in 0..300 {
+        // Always the last one comes first: each time the way from `a` on is halved.
+        place(&mut play, others[3 - round % 4].0, None, Some(&a)).expect("granted");
+        let order: String = (0..4).map(|at| others[(3 - round % 4 + at) % 4].1).collect();
+        assert_eq!(column(&play), format!("a{order}"), "round {round}");
+    }
+    play.holds_together();
+}
+
+#[test]
 fn a_place_is_beside_exactly_one_other_issue() {
     let mut play = Play::desk();
     let (a, b) = (play.issue("a"), play.issue("b"));
