@@ -1,7 +1,12 @@
 //! What may be done with assignments and runs, and what then is true.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::lead::ASKED_MAX;
-use super::{AssignmentEnded, AssignmentStatus, EndedBy, Purpose, RunEnd, RunEnded, RunStatus, WorkCommand};
+use super::{
+    Assignment, AssignmentEnded, AssignmentStatus, EndedBy, Purpose, RunEnd, RunEnded, RunStatus, WorkCommand,
+};
 use crate::mission::{Reason, Status, TaskStatus};
 use crate::roster::{AgentStatus, Permission, agent_moved};
 use crate::undertaking::{Phase, Undertaking};
@@ -169,25 +174,31 @@ impl Unfolding<'_> {
         own.iter().for_each(|id| self.fail_assignment(id, why));
     }
 
-    /// All that a crew has under way is over: it and its missions go.
+    /// All that a crew has under way is over: it and its missions go. What its agents were at for other
+    /// crews has failed there.
     pub(crate) fn stop_crew_work(&mut self, crew: &CrewId) {
-        let own = |found: &&std::sync::Arc<super::Assignment>| found.facts.crew_id.as_ref() == Some(crew);
-        let own: Vec<AssignmentId> =
-            self.state.work.live().filter(own).map(|found| found.id.clone()).collect();
-        let undertakings: Vec<MissionId> =
-            self.state.missions_of(crew).chain(self.state.issues.of_crew(crew)).cloned().collect();
-        let of_its = undertakings.iter().flat_map(|id| self.state.work.live_of_mission(id));
-        let of_its: Vec<AssignmentId> = of_its.map(|found| found.id.clone()).collect();
-        for id in own.into_iter().chain(of_its) {
-            let Some(found) = self.state.work.assignments.get(&id).filter(|found| found.status.is_live())
-            else {
-                continue;
-            };
-            let facts = found.facts.clone();
-            self.cancel_assignment(&id, "the crew was deleted");
-            // What another crew handed to this one is over there too.
-            if let Some(mission) = facts.mission_id.filter(|id| !undertakings.contains(id)) {
-                self.conclude_delegated(&mission);
+        const WHY: &str = "the crew was deleted";
+        let gone: BTreeSet<&MissionId> =
+            self.state.missions_of(crew).chain(self.state.issues.of_crew(crew)).collect();
+        let is_of_crew = |agent: &AgentId| {
+            let agent = self.state.roster.live_agent(agent.as_str());
+            agent.is_some_and(|agent| agent.facts.crew_id.as_ref() == Some(crew))
+        };
+        let is_its_own = |found: &&Arc<Assignment>| {
+            let facts = &found.facts;
+            facts.crew_id.as_ref() == Some(crew)
+                || facts.mission_id.as_ref().is_some_and(|id| gone.contains(id))
+                || is_of_crew(&facts.assigned_to)
+        };
+        let is_elsewhere =
+            |found: &Assignment| found.facts.mission_id.as_ref().is_some_and(|id| !gone.contains(id));
+        let own = self.state.work.live().filter(is_its_own);
+        let own: Vec<(AssignmentId, bool)> =
+            own.map(|found| (found.id.clone(), is_elsewhere(found))).collect();
+        for (id, is_elsewhere) in own {
+            match is_elsewhere {
+                true => self.fail_assignment(&id, WHY),
+                false => self.cancel_assignment(&id, WHY),
             }
         }
     }

@@ -342,6 +342,36 @@ fn work_that_a_deleted_crew_was_to_be_handed_is_over_where_it_came_from() {
 }
 
 #[test]
+fn what_agents_of_a_deleted_crew_were_at_for_another_one_has_failed_there() {
+    let told = "**helper encountered an issue.** Error: the crew was deleted";
+    let delete = RosterCommand::DeleteCrew { crew: OTHER_CREW.into() };
+    let lent = || {
+        let mut play = Play::desk();
+        connect(&mut play);
+        let helper = play.hire("helper", OTHER_CREW);
+        (play, helper)
+    };
+    let (mut play, helper) = lent();
+    let issue = play.issue_for(helper.as_str());
+    play.begin_issue(&issue).expect("granted");
+    let held = play.claim_of(helper.as_str());
+    play.wish(&member(Role::Owner), delete.clone()).expect("granted");
+    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
+    assert_eq!(play.sole_task(&issue).status, TaskStatus::Failed);
+    assert_eq!((play.status(&issue), play.said(&issue)), (IssueStatus::Failed, vec![told.to_owned()]));
+    at_rest(&play);
+    // Or they were called there.
+    let (mut play, helper) = lent();
+    let issue = play.issue("Fix it");
+    says(&mut play, &member(Role::Manager), &issue, helper.as_str());
+    let held = play.claim_of(helper.as_str());
+    play.wish(&member(Role::Owner), delete).expect("granted");
+    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
+    assert_eq!(play.said(&issue)[1..], [told]);
+    at_rest(&play);
+}
+
+#[test]
 fn an_agent_that_moves_its_own_issue_still_brings_its_result() {
     for (status, messages) in [("REVIEW", 1), ("DONE", 0)] {
         let (mut play, issue, held) = underway();
