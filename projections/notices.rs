@@ -538,7 +538,6 @@ impl Notices<'_> {
         self.workspace("issue.updated", told);
     }
 
-    /// What is gone meanwhile has its own notice.
     /// A few are told by their names; of many it is told how many.
     fn issues_updated(&mut self, issues: Vec<&MissionId>) {
         if issues.len() > NAMED_MAX {
@@ -548,6 +547,7 @@ impl Notices<'_> {
         issues.into_iter().for_each(|issue| self.issue_updated(issue));
     }
 
+    /// What is gone meanwhile has its own notice.
     fn issue_updated(&mut self, id: &MissionId) {
         let Some(issue) = self.world.state.issues.all.get(id) else { return };
         let told = json!({ "id": id, "identifier": issue.identifier });

@@ -98,13 +98,13 @@ impl Row {
 
 /// A day, or a moment, in ms; never 0, which stands for none.
 pub(crate) fn due_key(text: &str) -> u64 {
-    let moment = text.parse::<jiff::Timestamp>().ok().or_else(|| {
-        let day = text.parse::<jiff::civil::Date>().ok()?;
-        day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
-    });
-    let ms = moment.map_or(0, jiff::Timestamp::as_millisecond);
+    const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+    let moment = text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+    // Days are counted: the last one that can be written is beyond all moments.
+    let day = || text.parse::<jiff::civil::Date>().ok();
+    let ms = moment.or_else(|| Some(i64::from((day()? - jiff::civil::date(1970, 1, 1)).get_days()) * DAY_MS));
     // Days before the epoch come first, in their order.
-    ms.saturating_add(1 << 52).unsigned_abs().max(1)
+    ms.unwrap_or(0).saturating_add(1 << 52).unsigned_abs().max(1)
 }
 
 /// The issues that an entry may change in lists.
@@ -223,7 +223,16 @@ mod tests {
     fn keys_have_the_order_of_what_they_stand_for() {
         let numbers = [f64::NEG_INFINITY, -2.5, -0.0, 0.0, 0.1, 7.0, 1e300];
         assert!(numbers.windows(2).all(|pair| ordered(pair[0]) <= ordered(pair[1])));
-        let days = ["1950-01-01", "1970-01-01", "2026-01-01", "2026-01-01T00:00:01Z", "2026-01-02"];
+        let days = [
+            "0000-01-01",
+            "1950-01-01",
+            "1970-01-01",
+            "2026-01-01",
+            "2026-01-01T00:00:01Z",
+            "2026-01-02",
+            "9999-12-30",
+            "9999-12-31",
+        ];
         assert!(days.windows(2).all(|pair| due_key(pair[0]) < due_key(pair[1])), "{days:?}");
     }
 }
