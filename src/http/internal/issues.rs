@@ -14,10 +14,12 @@ use taffrail_domain::issue::{
 };
 use taffrail_domain::roster::Wished;
 use taffrail_domain::{Actor, CrewId, Event, MissionId, Rejection, Workspace};
+use taffrail_projections::WorkspaceWorld;
 
 use super::insider::{Inside, Insider, clean};
 use crate::http::answer::first_entry;
 use crate::http::body::{Required, Sent};
+use crate::http::journal::scan;
 use crate::http::page::{Page, PageQuery};
 use crate::http::problem::Problem;
 use crate::http::query::{Csv, Query, Word};
@@ -65,13 +67,16 @@ pub(super) async fn list(insider: Insider, Query(query): Query<ListQuery>) -> Re
         (Some(_), named) => Some(inside.crew(named)?),
         (None, named) => named.map(Into::into),
     };
-    let world = inside.world();
     let Page { limit, offset } = query.page.page(LIMIT, LIMIT_MAX);
-    let is_wanted = query.filter();
-    let issues = world.state.issues.newest();
-    let issues = issues.filter(|issue| crew.as_ref().is_none_or(|crew| issue.crew_id == *crew));
-    let issues = issues.filter(|issue| is_wanted(issue)).skip(offset).take(limit);
-    Ok(Json(issues.map(|issue| view(issue)).collect::<Vec<_>>().into()))
+    let select = move |world: &WorkspaceWorld| {
+        let is_wanted = query.filter();
+        let issues = world.state.issues.newest();
+        let issues = issues.filter(|issue| crew.as_ref().is_none_or(|crew| issue.crew_id == *crew));
+        let issues = issues.filter(|issue| is_wanted(issue)).skip(offset).take(limit);
+        issues.map(|issue| view(issue)).collect::<Vec<_>>()
+    };
+    // Few may be wanted, and then all are looked at.
+    Ok(Json(scan(&inside.world(), select).await?.into()))
 }
 
 /// `GET /{identifier}`: with what was said of it and what it has to do with.
