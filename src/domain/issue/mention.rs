@@ -6,13 +6,13 @@ use std::sync::Arc;
 use pulldown_cmark::{Event as Markdown, LinkType, Parser, Tag, TagEnd};
 use serde_json::json;
 
-use super::{Action, Issue, Mentioned};
+use super::{Action, Comment, Issue, Mentioned};
 use crate::approval::Held;
 use crate::entry::words;
 use crate::roster::{AgentStatus, Ruling, Wished};
 use crate::unfolding::Unfolding;
 use crate::work::{Assignment, AssignmentFacts, AssignmentStatus, Purpose};
-use crate::{Actor, AgentId, AssignmentId, CommentId, Draft, Workspace};
+use crate::{AgentId, AssignmentId, CommentId, Draft, Workspace};
 
 /// Most agents that one comment calls.
 const MENTIONS_MAX: usize = 10;
@@ -118,7 +118,7 @@ impl Unfolding<'_> {
                 continue;
             }
             let may = dispatched < FANOUT_MAX;
-            match self.mention(issue, comment, &agent, &said.body, may) {
+            match self.mention(issue, &said, &agent, may) {
                 MentionState::Dispatched | MentionState::Held => dispatched += 1,
                 MentionState::Refused => undelivered.push(agent),
                 MentionState::Skipped => {}
@@ -136,19 +136,9 @@ impl Unfolding<'_> {
         }
     }
 
-    fn mention(
-        &mut self,
-        issue: &Arc<Issue>,
-        comment: &CommentId,
-        agent: &AgentId,
-        said: &str,
-        may: bool,
-    ) -> MentionState {
-        let actor = self.context.actor.clone();
-        let by = match &actor {
-            Actor::Agent(by) => Some(by.clone()),
-            Actor::User(_) | Actor::Orchestrator | Actor::System => None,
-        };
+    /// Whoever said it calls, though a step of a routine may have said it for them.
+    fn mention(&mut self, issue: &Arc<Issue>, said: &Comment, agent: &AgentId, may: bool) -> MentionState {
+        let (actor, by) = (said.author.as_actor(), said.author.as_agent());
         let state = match &by {
             Some(by) if by == agent => MentionState::Skipped,
             Some(by) if self.state.depth_of(by) >= DEPTH_MAX => MentionState::Refused,
@@ -161,7 +151,7 @@ impl Unfolding<'_> {
         let is_work = matches!(state, MentionState::Dispatched | MentionState::Held);
         let assignment = is_work.then(|| AssignmentId::from(self.context.mint.cuid()));
         let mentioned = Mentioned {
-            comment_id: comment.clone(),
+            comment_id: said.id.clone(),
             agent_id: agent.clone(),
             dispatch_state: state,
             assignment_id: assignment.clone(),
@@ -180,7 +170,7 @@ impl Unfolding<'_> {
                 assigned_by: by,
                 assigned_to: agent.clone(),
                 task: format!("Mentioned on {}: {}", issue.identifier, issue.title).into(),
-                prompt: Some(said.into()),
+                prompt: Some(said.body.clone()),
             };
             if state == MentionState::Held {
                 let reason = "An agent mentions another one, which the crew's policy holds".to_owned();

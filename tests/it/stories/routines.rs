@@ -1,16 +1,18 @@
 //! Routines and their runs, as time passes (`periphery.md` 10 and 11).
 
 use serde_json::{Map, Value, json};
-use taffrail_domain::issue::{Detached, IssueCommand, IssueDraft, IssueEvent, IssuePatch, Named};
-use taffrail_domain::roster::Role;
+use taffrail_domain::issue::{
+    Detached, IssueCommand, IssueDraft, IssueEvent, IssuePatch, MentionState, Named,
+};
+use taffrail_domain::roster::{PolicyDraft, Role, RosterCommand};
 use taffrail_domain::routine::{
     Fetched, Routine, RoutineCommand, RoutineDraft, RoutineEvent, RoutineRun, RoutineRunStatus,
     RoutineStatus, RunDraft, StepStatus,
 };
-use taffrail_domain::{Actor, Entry, Event, Rejection, RoutineId, RoutineRunId, Text, Time};
+use taffrail_domain::{Actor, Entry, Event, Face, Rejection, RoutineId, RoutineRunId, Text, Time};
 use taffrail_projections::{WorkspaceWorld, World};
 
-use super::kit::{LOG, crew, member};
+use super::kit::{LEAD, LOG, WORKER, crew, member};
 use super::play::Play;
 
 pub(crate) const HOUR_MS: u64 = 60 * 60 * 1_000;
@@ -615,6 +617,48 @@ fn steps_change_issues_on_behalf_of_who_started_them() {
     );
     let run = stage.run("bad", json!({}));
     assert_eq!(stage.why(&run), (Some("a"), Some("Invalid status transition from IN_PROGRESS to BACKLOG")));
+    stage.check();
+}
+
+#[test]
+fn whoever_a_step_speaks_for_calls_whom_it_names() {
+    let mut stage = Stage::begin();
+    let strict = PolicyDraft {
+        autonomy_level: Some("strict".into()),
+        reason: Some("a story".into()),
+        ..PolicyDraft::default()
+    };
+    let strict = RosterCommand::SetPolicy { crew: crew(), draft: strict };
+    stage.0.wish(&member(Role::Owner), strict).expect("granted");
+    let issue = stage.issue("Fix it", None, None);
+    let body = format!("[@x](crewship:agent/{WORKER}) please");
+    let say = json!({
+        "id": "say", "type": "crewship", "action": "issue.comment", "params": { "issue": issue, "body": body },
+    });
+    let call = RoutineDraft {
+        skip_governance_gate: Some(true),
+        author_agent_id: Some(LEAD.into()),
+        ..draft("call", json!({ "steps": [say] }))
+    };
+    stage.0.wish(&member(Role::Owner), save(call)).expect("saved");
+    // By itself it speaks for the agent that wrote it, and the crew's policy holds whom agents call.
+    let ways = [
+        (Actor::Orchestrator, MentionState::Held, Actor::Agent(LEAD.into())),
+        (member(Role::Manager), MentionState::Dispatched, member(Role::Manager)),
+    ];
+    for (starter, state, caller) in ways {
+        let run = RoutineCommand::Run { slug: "call".into(), draft: RunDraft::default().into() };
+        let made = stage.0.wish(&starter, run).expect("granted");
+        let called = made.iter().find_map(|entry| match &entry.event {
+            Some(Event::Issue(IssueEvent::Mentioned(mentioned))) => Some(mentioned.dispatch_state),
+            _ => None,
+        });
+        assert_eq!(called, Some(state), "{starter:?}");
+        let mut faces = made.iter().filter_map(|entry| entry.face.as_ref());
+        let line = faces.find(|face| &*face.entry_type == "agent.mentioned").expect("a line");
+        let by = Face::new("", &caller, "", "");
+        assert_eq!((line.actor_type, &line.actor_id), (by.actor_type, &by.actor_id), "{starter:?}");
+    }
     stage.check();
 }
 
