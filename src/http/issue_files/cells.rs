@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Portable;
-use super::import::in_line;
+use super::import::{in_line, require_few};
 use super::row::{COLUMNS, Row, is_title};
 use crate::http::problem::Problem;
 
@@ -54,8 +54,17 @@ pub(super) fn read_csv(bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let bad = |error: csv::Error| Problem::invalid("issue.import", format!("the file is no CSV: {error}"));
     let header = reader.headers().map_err(bad)?.clone();
-    let rows: Result<Vec<_>, _> = reader.records().collect();
-    let rows = rows.map_err(bad)?;
+    let mut rows = vec![];
+    let mut count = 0;
+    let mut cells = csv::StringRecord::new();
+    while reader.read_record(&mut cells).map_err(bad)? {
+        count += 1;
+        // The rest is only counted.
+        if require_few(count).is_ok() {
+            rows.push(cells.clone());
+        }
+    }
+    require_few(count)?;
     if !rows.is_empty() && !header.iter().any(is_title) {
         let named: String =
             header.iter().collect::<Vec<_>>().join(",").chars().take(HEADER_CHARS_MAX).collect();

@@ -163,23 +163,28 @@ pub(super) fn in_line(line: usize, why: &str) -> Problem {
     Problem::invalid("issue.import", format!("issue {line}: {why}"))
 }
 
+/// An issue that is read takes many times the bytes of an empty line: how many there are is settled first.
+pub(super) fn require_few(count: usize) -> Result<(), Problem> {
+    if count > IMPORT_MAX { Err(too_large(&format!("{count} issues"), IMPORT_MAX)) } else { Ok(()) }
+}
+
+fn too_large(counted: &str, max: usize) -> Problem {
+    let detail = format!("the file has {counted}, at most {max} are taken at once");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "issue.import_too_large", detail)
+}
+
 fn read(format: Format, bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
     let portables = match format {
         Format::Ndjson => read_ndjson(bytes)?,
         Format::Csv => read_csv(bytes)?,
     };
-    let too_large = |counted: String, max: usize| {
-        let detail = format!("the file has {counted}, at most {max} are taken at once");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "issue.import_too_large", detail)
-    };
     let count = portables.len();
     let beside: usize = portables.iter().map(|issue| issue.comments.len() + issue.relations.len()).sum();
     match count {
         0 => Err(Problem::invalid("issue.import", "the file has no issues")),
-        _ if count > IMPORT_MAX => Err(too_large(format!("{count} issues"), IMPORT_MAX)),
         _ if count + beside > ENTRIES_MAX => {
             let all = count + beside;
-            Err(too_large(format!("{all} issues, comments and links together"), ENTRIES_MAX))
+            Err(too_large(&format!("{all} issues, comments and links together"), ENTRIES_MAX))
         }
         _ => Ok(portables),
     }
@@ -195,7 +200,8 @@ fn read_ndjson(bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
             |error| Problem::invalid("issue.import", format!("the file is no list of objects: {error}"));
         serde_json::from_slice(bytes).map_err(bad)?
     } else {
-        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        let lines = || bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+        require_few(lines().count())?;
         let hint = if inside.is_none() && !bytes.trim_ascii_start().starts_with(b"{") {
             " (CSV is read with format=csv)"
         } else {
@@ -203,8 +209,9 @@ fn read_ndjson(bytes: &[u8]) -> Result<Vec<Portable>, Problem> {
         };
         let bad = |error| format!("the line is no JSON object: {error}{hint}");
         let object = |(line, text)| serde_json::from_slice(text).map_err(|error| in_line(line, &bad(error)));
-        (1..).zip(lines).map(object).collect::<Result<_, _>>()?
+        (1..).zip(lines()).map(object).collect::<Result<_, _>>()?
     };
+    require_few(objects.len())?;
     let portable = |(line, object)| Row::of(object).issue().map_err(|why| in_line(line, &why));
     (1..).zip(objects).map(portable).collect()
 }

@@ -349,6 +349,18 @@ async fn a_file_is_taken_whole_or_refused_with_the_place_that_is_wrong() {
     import(&desk, None, "xml", good).await.refused(400, "format must be: ndjson, csv");
     let many = import(&desk, None, "ndjson", good.repeat(1001)).await;
     many.refused(413, "the file has 1001 issues, at most 1000 are taken at once");
+    // Counted, not read: each would be made into an issue without a title first.
+    for (format, file) in [
+        ("ndjson", "{}\n".repeat(300_000)),
+        ("ndjson", format!("[{}{{}}]", "{},".repeat(299_999))),
+        ("csv", format!("title,x\n{}", ",\n".repeat(300_000))),
+    ] {
+        let many = import(&desk, None, format, file).await;
+        many.refused(413, "the file has 300000 issues, at most 1000 are taken at once");
+    }
+    let wrong = format!("{}{{\"title\":5}}\n", good.repeat(1000));
+    let many = import(&desk, None, "ndjson", wrong).await;
+    many.refused(413, "the file has 1001 issues, at most 1000 are taken at once");
     let talk = json!({ "title": "a", "comments": vec![json!({ "body": "b" }); 50] });
     let many = import(&desk, None, "ndjson", format!("{talk}\n").repeat(100)).await;
     many.refused(
