@@ -106,6 +106,10 @@ pub fn whole(value: &Value) -> Option<i64> {
     })
 }
 
+pub(super) fn too_many_labels() -> Rejection {
+    Rejection::invalid("label.too_many", format!("labels must be at most {LABELS_MAX}"))
+}
+
 fn missing(code: &'static str, field: &str) -> Rejection {
     Rejection::invalid(code, format!("{field} does not exist in this workspace"))
 }
@@ -203,8 +207,7 @@ impl Workspace {
         let mut seen = BTreeSet::new();
         let distinct: Vec<&String> = ids.iter().filter(|id| seen.insert(id.as_str())).collect();
         if distinct.len() > LABELS_MAX {
-            let detail = format!("labels must be at most {LABELS_MAX}");
-            return Err(Rejection::invalid("label.too_many", detail));
+            return Err(too_many_labels());
         }
         distinct
             .into_iter()

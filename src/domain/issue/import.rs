@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::create::{Door, Origin};
 use super::event::Imported;
-use super::{ImportedComment, ImportedIssue, IssueDraft, Related, via};
+use super::fields::too_many_labels;
+use super::{ImportedComment, ImportedIssue, IssueDraft, LABELS_MAX, Related, RelationType, via};
 use crate::unfolding::Unfolding;
 use crate::{CrewId, Draft, MissionId, Rejection, Text, Time, Workspace};
 
@@ -12,6 +13,8 @@ use crate::{CrewId, Draft, MissionId, Rejection, Text, Time, Workspace};
 const PREFIX_BYTES_MAX: usize = 10;
 /// Highest number that is kept: it leaves the crew's own ones enough room.
 const NUMBER_MAX: u64 = 999_999_999;
+/// A batch takes no more (`DESIGN.md` 3): what is decided behind them would only hold the writer.
+const ENTRIES_MAX: usize = 4_096;
 
 /// Which issue of a file a name in it means: an identifier or an external id.
 pub struct ImportedNames<'a> {
@@ -114,14 +117,36 @@ impl Unfolding<'_> {
             })?;
             fresh.insert(id.clone());
             there[place] = Some(id);
+            if self.len() > ENTRIES_MAX {
+                let detail = format!("the file makes more than {ENTRIES_MAX} entries");
+                return Err(Rejection::too_large("issue.import_too_large", detail));
+            }
         }
-        for (issue, source) in issues.iter().zip(&there) {
+        self.relate_imported(issues, &names, &there, &fresh);
+        Ok(())
+    }
+
+    /// Two that were there before keep what is between them. One of any other two is fresh, so that all there is
+    /// between them stands in this file: nobody reads over what an issue with many links has.
+    fn relate_imported(
+        &mut self,
+        issues: &[ImportedIssue],
+        names: &ImportedNames<'_>,
+        there: &[Option<MissionId>],
+        fresh: &BTreeSet<MissionId>,
+    ) {
+        let mut related = BTreeSet::new();
+        for (issue, source) in issues.iter().zip(there) {
             let Some(source) = source else { continue };
             for relation in &issue.relations {
-                let Some(target) = self.meant(&relation.target, &names, &there) else { continue };
-                // Two that were there before keep what is between them.
+                let Some(target) = self.meant(&relation.target, names, there) else { continue };
                 let is_new = fresh.contains(source) || fresh.contains(&target);
-                if is_new && *source != target && !self.state.is_related(source, &target, relation.how) {
+                let mut ends = (source.clone(), target.clone());
+                // As everywhere: both directions of all others are one.
+                if relation.how != RelationType::DuplicateOf && ends.0 > ends.1 {
+                    ends = (ends.1, ends.0);
+                }
+                if is_new && *source != target && related.insert((relation.how.as_str(), ends)) {
                     let related = Related {
                         relation_id: self.context.mint.cuid().into(),
                         source_id: source.clone(),
@@ -132,7 +157,6 @@ impl Unfolding<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     /// The issue that a name in a file means: one of the file, else one that came by another file. What this
@@ -191,6 +215,11 @@ impl Unfolding<'_> {
 
     /// What a file sorts by is found by its name, or made.
     fn sort_imported(&mut self, issue: &ImportedIssue, draft: &mut IssueDraft) -> Result<(), Rejection> {
+        let distinct: BTreeSet<&str> = issue.labels.iter().map(|name| name.trim()).collect();
+        // Before any of them is made.
+        if distinct.len() > LABELS_MAX {
+            return Err(too_many_labels());
+        }
         let labels = issue.labels.iter().map(|name| self.label_named(name).map(|id| id.to_string()));
         draft.labels = Some(labels.collect::<Result<_, _>>()?);
         let Some(project) = &issue.project else { return Ok(()) };

@@ -297,6 +297,65 @@ fn links_of_a_file_are_made_once_between_whom_they_name() {
 }
 
 #[test]
+fn an_issue_with_many_links_gets_those_of_a_file_once_each_in_either_direction() {
+    let mut play = Play::desk();
+    let row = |name: &str, links: &[(RelationType, &str)]| {
+        let link =
+            |(how, target): &(RelationType, &str)| ImportedRelation { how: *how, target: (*target).into() };
+        let relations = links.iter().map(link).collect();
+        ImportedIssue { external_id: Some(name.into()), relations, ..row(name) }
+    };
+    import(&mut play, vec![row("hub", &[]), row("old", &[(RelationType::Blocks, "hub")])]).expect("granted");
+    let links = [
+        (RelationType::Blocks, "new"),
+        (RelationType::RelatesTo, "new"),
+        (RelationType::DuplicateOf, "new"),
+        (RelationType::Blocks, "old"),
+    ];
+    let back =
+        [(RelationType::Blocks, "hub"), (RelationType::RelatesTo, "hub"), (RelationType::DuplicateOf, "hub")];
+    import(&mut play, vec![row("hub", &links), row("new", &back)]).expect("granted");
+    let hub = called(&play, "hub").id.clone();
+    let mut of_hub: Vec<_> = play
+        .world
+        .state
+        .issues
+        .relations_on(&hub)
+        .map(|link| (play.found(&link.source).title.to_string(), link.relation_type.as_str()))
+        .collect();
+    of_hub.sort();
+    let expected = [
+        ("hub", "blocks"),
+        ("hub", "duplicate_of"),
+        ("hub", "relates_to"),
+        ("new", "duplicate_of"),
+        ("old", "blocks"),
+    ];
+    assert_eq!(of_hub, pairs(&expected).iter().map(|(a, b)| (a.clone(), b.as_str())).collect::<Vec<_>>());
+    play.holds_together();
+}
+
+#[test]
+fn a_file_that_makes_more_than_a_batch_takes_is_refused_before_all_of_it_is_made() {
+    let mut play = Play::desk();
+    let before = play.world.state.tracker.labels.len();
+    let labels = |from: usize, count: usize| {
+        (from..from + count).map(|number| format!("l{number}").into()).collect::<Vec<_>>()
+    };
+    let one = ImportedIssue { labels: labels(0, 101), ..row("One") };
+    assert_eq!(detail(import(&mut play, vec![one])), "issue 1: labels must be at most 100");
+    let spaced = ["a", " a", "a "].iter().cycle().take(300).map(|name| (*name).into()).collect();
+    import(&mut play, vec![ImportedIssue { labels: spaced, ..row("Same") }]).expect("one label");
+    // The one that is wrong is never come to.
+    let mut many: Vec<_> =
+        (0..45).map(|place| ImportedIssue { labels: labels(place * 100, 100), ..row("Many") }).collect();
+    many.push(row(""));
+    let (code, said) = refused(import(&mut play, many));
+    assert_eq!((&*code, &*said), ("issue.import_too_large", "the file makes more than 4096 entries"));
+    assert_eq!(play.world.state.tracker.labels.len(), before + 1);
+}
+
+#[test]
 fn what_is_said_to_come_later_came_now() {
     let mut play = Play::desk();
     let later = Some(Time(u64::MAX));
