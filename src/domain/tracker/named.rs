@@ -43,6 +43,7 @@ impl Unfolding<'_> {
         project: &ProjectId,
         name: &str,
     ) -> Result<MilestoneId, Rejection> {
+        let name = name.trim();
         let mut own = self.state.tracker.milestones_of(project);
         if let Some(found) = own.find(|milestone| *milestone.facts.name == *name) {
             return Ok(found.id.clone());

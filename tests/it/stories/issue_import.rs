@@ -356,6 +356,19 @@ fn a_file_that_makes_more_than_a_batch_takes_is_refused_before_all_of_it_is_made
 }
 
 #[test]
+fn a_milestone_with_space_around_its_name_is_made_once() {
+    let mut play = Play::desk();
+    let before = play.world.state.tracker.milestones.len();
+    let of = |title: &str, milestone: &str| ImportedIssue {
+        project: Some("App".into()),
+        milestone: Some(milestone.into()),
+        ..row(title)
+    };
+    import(&mut play, vec![of("a", " v1 "), of("b", "v1"), of("c", "v1 ")]).expect("granted");
+    assert_eq!(play.world.state.tracker.milestones.len(), before + 1);
+}
+
+#[test]
 fn what_is_said_to_come_later_came_now() {
     let mut play = Play::desk();
     let later = Some(Time(u64::MAX));
