@@ -105,10 +105,10 @@ impl Attachment {
 pub fn file_name(sent: &str) -> Result<Text, Rejection> {
     let name = sent.rsplit(['/', '\\']).next().unwrap_or_default().trim();
     let is_name = !matches!(name, "" | "." | "..") && name.len() <= NAME_BYTES_MAX;
-    // Some characters turn the reading direction, so that `gpj.exe` reads as `exe.jpg`.
+    // Some characters turn the reading direction, so that `gpj.exe` reads as `exe.jpg`; two end a line.
     let hides = |char: char| {
         char.is_control()
-            || matches!(char, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            || matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     if is_name && !name.contains(hides) {
         Ok(name.into())

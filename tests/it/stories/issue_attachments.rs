@@ -132,7 +132,20 @@ fn a_name_is_one_name_without_folders_and_tricks() {
         assert_eq!(file_name(sent).as_deref(), Ok(name), "{sent}");
     }
     let long = "x".repeat(256);
-    for sent in ["", " ", ".", "..", "a/", "a\\..", "a\0.txt", "a\n.txt", "exe\u{202e}gpj.txt", &long] {
+    for sent in [
+        "",
+        " ",
+        ".",
+        "..",
+        "a/",
+        "a\\..",
+        "a\0.txt",
+        "a\n.txt",
+        "exe\u{202e}gpj.txt",
+        "\u{61c}a.txt",
+        "a\u{2028}.txt",
+        &long,
+    ] {
         assert_eq!(detail(file_name(sent)), "Invalid filename", "{sent:?}");
     }
 }
