@@ -106,8 +106,14 @@ pub(super) async fn download_attachment(
     let world = member.world();
     let issue = world.state.issue(&Named { crew: Some(crew), name })?;
     let attachment = world.state.issues.attachment_of(&issue.id, &attachment)?;
-    let reading = member.app.attachments().read(&member.id, &attachment.file).await;
-    let reading = reading.map_err(|error| unreadable(error, attachment))?;
+    let reading = match member.app.attachments().read(&member.id, &attachment.file).await {
+        Ok(reading) => reading,
+        Err(error) => {
+            // Taken away since, and its bytes with it: that is no fault of the disk.
+            member.world().state.issues.attachment_of(&issue.id, &attachment.id)?;
+            return Err(unreadable(error, attachment));
+        }
+    };
     Ok(Download { file: attachment.file.clone(), reading })
 }
 

@@ -168,6 +168,25 @@ async fn bytes_lie_there_while_anything_names_them_and_no_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_a_file_while_it_goes_gets_it_or_learns_that_it_is_gone() {
+    let server = Server::begin().await;
+    let issue = server.issue_of("files").await;
+    for round in 0..20 {
+        let made = server.upload(&issue, "a.txt", b"hello").await.expect(201);
+        let remove = async {
+            server.delete(path_of(&issue, &made)).send().await.expect(200);
+            server.app.free_attachments().await;
+        };
+        let show = async || server.get(path_of(&issue, &made)).send().await;
+        let ((), first, second, third) = tokio::join!(remove, show(), show(), show());
+        for shown in [first, second, third] {
+            let is_whole = shown.status == 200 && shown.bytes == b"hello";
+            assert!(is_whole || shown.status == 404, "{round}: {shown:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_file_for_an_issue_is_refused_and_leaves_nothing() {
     let server = Server::begin().await;
     let issue = server.issue_of("files").await;
