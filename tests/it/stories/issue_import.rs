@@ -351,7 +351,7 @@ fn a_file_that_makes_more_than_a_batch_takes_is_refused_before_all_of_it_is_made
         (0..45).map(|place| ImportedIssue { labels: labels(place * 100, 100), ..row("Many") }).collect();
     many.push(row(""));
     let (code, said) = refused(import(&mut play, many));
-    assert_eq!((&*code, &*said), ("issue.import_too_large", "the file makes more than 4096 entries"));
+    assert_eq!((code, &*said), ("issue.import_too_large", "the file makes more than 4096 entries"));
     assert_eq!(play.world.state.tracker.labels.len(), before + 1);
 }
 
