@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use imbl::ordmap::DiffItem;
 use taffrail_domain::issue::{AttachedFile, IssueCommand, IssueEvent, Named};
@@ -55,10 +56,8 @@ impl Taffrail {
         // Between the store and the log it must not end because the client hung up.
         let attached = self.errand(async move {
             let attached = app.keep_and_name(&id, &workspace, incoming, wish).await;
-            if !matches!(attached, Err(AttachError::Execute(ExecuteError::Unavailable))) {
-                // Refused, or said before and taken back since: nothing may name them.
-                app.release(&id, &workspace, &[sha256]).await;
-            }
+            // Refused, or said before and taken back since: nothing may name them.
+            app.release(&id, &workspace, &[sha256]).await;
             attached
         });
         attached.await.unwrap_or(Err(AttachError::Execute(ExecuteError::Panicked)))
@@ -74,7 +73,12 @@ impl Taffrail {
         // Nobody removes these bytes as nameless between the two steps.
         let _naming = self.naming.read().await;
         self.attachments.keep(id, incoming).await?;
-        let done = workspace.execute(wish).await?;
+        let done = workspace.execute(wish).await;
+        if matches!(done, Err(ExecuteError::Unavailable)) {
+            // Others that are refused these same bytes, or that lose them, must not take them from this fact.
+            self.may_be_named.store(true, Relaxed);
+        }
+        let done = done?;
         self.note_attached(&done);
         Ok(done)
     }
@@ -94,12 +98,21 @@ impl Taffrail {
     }
 
     /// Removes those of these bytes that nothing names.
-    async fn release(&self, id: &WorkspaceId, workspace: &Writer<WorkspaceWorld>, hashes: &[Text]) {
+    pub(super) async fn release(
+        &self,
+        id: &WorkspaceId,
+        workspace: &Writer<WorkspaceWorld>,
+        hashes: &[Text],
+    ) {
         let is_named = |sha256: &&Text| workspace.world().state.issues.names_bytes(sha256);
         if hashes.iter().all(|sha256| is_named(&sha256)) {
             return;
         }
         let _alone = self.naming.write().await;
+        if self.may_be_named.load(Relaxed) {
+            tracing::warn!(workspace.id = %id, "the next start removes files that nothing names");
+            return;
+        }
         for sha256 in hashes.iter().filter(|sha256| !is_named(sha256)) {
             if let Err(error) = self.attachments.remove(id, sha256).await {
                 tracing::warn!(workspace.id = %id, %error, "the next start removes a file that nothing names");

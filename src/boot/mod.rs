@@ -90,6 +90,8 @@ pub struct Taffrail {
     attachments: Attachments,
     /// Shared while bytes are put into the store and named, alone while nameless ones are removed.
     naming: tokio::sync::RwLock<()>,
+    /// Whether the journal may name bytes that no world knows of: then none are removed before the next start.
+    may_be_named: AtomicBool,
     /// The files of each log when those that were gone were last removed.
     attached: Mutex<HashMap<LogTag, OrdMap<AttachmentId, Arc<Attachment>>>>,
     /// What steps of routines may ask over HTTP.
@@ -185,6 +187,7 @@ impl Taffrail {
             outputs,
             attachments,
             naming: tokio::sync::RwLock::default(),
+            may_be_named: AtomicBool::new(false),
             attached: Mutex::default(),
             reach: options.reach,
             closing: watch::Sender::new(false),

@@ -7,6 +7,7 @@ use taffrail_domain::instance::{
     Account, AccountDraft, Bootstrap, InstanceCommand, InstanceEvent, IssueToken, NewUser, NewWorkspace,
     TokenDraft, TokenGrant, WorkspaceRegistered,
 };
+use taffrail_domain::issue::{AttachedFile, IssueCommand, IssueDraft, Named};
 use taffrail_domain::mission::{MissionCommand, MissionDraft, MissionPatch};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, Role, RosterCommand};
 use taffrail_domain::{Actor, Command, CrewId, Event, MissionId, Offset, RejectionKind, UserId};
@@ -335,6 +336,31 @@ async fn a_journal_poisoned_at_the_drain_is_a_failure() {
     journal.poison("the last sync failed");
     app.drain().await;
     assert_eq!(app.failure().as_deref(), Some("the last sync failed"));
+}
+
+#[tokio::test]
+async fn bytes_that_the_journal_may_name_stay_for_the_next_start_to_tell() {
+    let data = tempfile::tempdir().unwrap();
+    let journal = Arc::new(MemoryJournal::new());
+    let app = Taffrail::open_on(Options::new(data.path()), Arc::clone(&journal) as _).await.unwrap();
+    app.bootstrap(ada(), None).await.unwrap();
+    let workspace = only_workspace(&app);
+    let id = app.instance().world().state.workspaces.keys().next().unwrap().clone();
+    let user = app.instance().world().state.users.keys().next().unwrap().clone();
+    let (crew, _) = mission(&workspace, &user).await;
+    let draft = IssueDraft { title: Some("With files".to_owned()), ..IssueDraft::default() };
+    let issue = act(&workspace, &user, IssueCommand::Create { crew, draft: draft.into() }).await;
+    let incoming = app.receive_attachment().await.unwrap().take("hello".into()).await.unwrap();
+    let (sha256, size_bytes) = (incoming.sha256(), incoming.len());
+    let (filename, content_type) = ("a.txt".into(), "text/plain".into());
+    let file = AttachedFile { filename, content_type, size_bytes, sha256: sha256.clone() };
+    journal.poison("the last sync failed");
+    let issue = Named { crew: None, name: issue.into() };
+    let attached = app.attach((&id, &workspace), &user, (issue, file, incoming), None).await;
+    assert!(matches!(attached, Err(AttachError::Execute(ExecuteError::Unavailable))), "{attached:?}");
+    // Another is refused the same bytes, or loses them.
+    app.release(&id, &workspace, std::slice::from_ref(&sha256)).await;
+    assert!(data.path().join("attachments").join(id.as_str()).join(&*sha256).exists());
 }
 
 #[tokio::test]
