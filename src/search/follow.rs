@@ -79,8 +79,12 @@ impl From<tantivy::TantivyError> for Broken {
 async fn work<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Broken> + Send + 'static,
 ) -> Result<T, Broken> {
-    // It is never closed.
-    let _turn = AT_WORK.acquire().await;
+    // It is never closed. The turn ends with the work, not with the wait for it.
+    let turn = AT_WORK.acquire().await;
+    let work = move || {
+        let _turn = turn;
+        work()
+    };
     spawn_blocking(work).await.map_err(|_| Broken::Panicked)?
 }
 

@@ -48,7 +48,8 @@ const NEAR_ENTRIES: u64 = 4_096;
 const PATIENCE_NEAR: Duration = Duration::from_secs(10);
 
 /// Searches at work at once: they take a core each, and others want one too.
-static LOOKING: Semaphore = Semaphore::const_new(4);
+const LOOKS_MAX: usize = 4;
+static LOOKING: Semaphore = Semaphore::const_new(LOOKS_MAX);
 
 /// Where the indexes of an instance live, and of which journal they are.
 #[derive(Clone, Debug)]
@@ -220,8 +221,12 @@ impl Search {
         &self,
         look: impl FnOnce() -> tantivy::Result<T> + Send + 'static,
     ) -> Result<T, SearchError> {
-        // It is never closed.
-        let _turn = LOOKING.acquire().await;
+        // It is never closed. The turn ends with the work: whoever asked may be gone before that.
+        let turn = LOOKING.acquire().await;
+        let look = move || {
+            let _turn = turn;
+            look()
+        };
         let why = match spawn_blocking(look).await {
             Ok(Ok(found)) => return Ok(found),
             Ok(Err(error)) => error.to_string(),

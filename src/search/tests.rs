@@ -1,7 +1,7 @@
 //! Index and tail together answer what looking at everything would.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use imbl::{OrdMap, Vector};
 use proptest::prelude::*;
@@ -10,12 +10,14 @@ use taffrail_domain::issue::{CommentDraft, IssueCommand, IssueDraft, Named};
 use taffrail_domain::roster::{AgentPatch, CrewPatch, RosterCommand};
 use taffrail_domain::{Actor, Command, Context, CrewId, Face, LogTag, MissionId, Offset, Time};
 use taffrail_projections::{WorkspaceWorld, World};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::grammar::IssueQuery;
 use super::index::{Index, Mark, Place};
 use super::ranking::Looking;
 use super::reading::{Reading, Tailed};
 use super::words::{EntryWords, Phrase, Splitter, folded};
+use super::{LOOKING, LOOKS_MAX, Reach, Search};
 use crate::mint::FreshIds;
 
 const NOBODY: &str = "cnobody";
@@ -229,4 +231,36 @@ fn a_mark_of_another_version_or_a_damaged_file_is_no_index() {
         std::fs::write(&file, &bytes).unwrap();
     }
     assert!(Index::open(&place).is_ok());
+}
+
+#[tokio::test]
+async fn a_look_that_nobody_waits_for_any_more_keeps_its_turn() {
+    let search = Arc::new(Search {
+        reading: RwLock::default(),
+        reach: watch::Sender::new(Reach { followed: Offset(0), is_available: true }),
+        is_odd: Notify::new(),
+    });
+    let (begun, mut begins) = mpsc::channel(LOOKS_MAX);
+    let (mut gates, mut looks) = (vec![], vec![]);
+    for _ in 0..LOOKS_MAX {
+        let (search, begun) = (Arc::clone(&search), begun.clone());
+        let (gate, closed) = std::sync::mpsc::channel::<()>();
+        let look = move || {
+            begun.blocking_send(()).expect("the test listens");
+            // Until the gate is dropped.
+            closed.recv().expect_err("nobody sends");
+            Ok(())
+        };
+        looks.push(tokio::spawn(async move { search.off_the_runtime(look).await }));
+        gates.push(gate);
+    }
+    for _ in 0..LOOKS_MAX {
+        begins.recv().await.expect("each has its turn");
+    }
+    for look in looks {
+        look.abort();
+        assert!(look.await.is_err_and(|error| error.is_cancelled()));
+    }
+    assert!(LOOKING.try_acquire().is_err(), "they are still at work");
+    drop(gates);
 }
