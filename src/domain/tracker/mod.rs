@@ -9,6 +9,7 @@ mod cron;
 mod decide;
 mod event;
 mod fields;
+mod folding;
 mod label;
 mod milestone;
 mod named;

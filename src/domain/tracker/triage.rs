@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::fields::{asked, name, not_empty, priority, room, some};
+use super::folding::is_light;
 use super::{
     Body, RuleMatches, TriageProcessed, TriageRuleCreated, TriageRuleDeleted, TriageRuleDraft,
     TriageRuleUpdated,
@@ -119,6 +120,10 @@ impl Pattern {
             MatchType::Contains => Self::Contains(pattern.to_lowercase()),
             MatchType::Exact => Self::Exact(pattern.into()),
             MatchType::Regex => {
+                if !is_light(pattern) {
+                    let detail = "Invalid regex pattern: its classes hold too many letters for (?i)";
+                    return Err(Rejection::invalid("triage_rule.regex", detail));
+                }
                 let (expression, size) = expression(pattern).map_err(|error| {
                     // The last line says what is wrong; those before draw where.
                     let text = error.to_string();
@@ -405,7 +410,8 @@ mod tests {
         for pattern in [r"\bbug\b", r"(?i)^\[(crash|panic)\]", r"\d+", "[a-z]{3,8}-[0-9]+", r"\w+ error"] {
             assert!(Pattern::of(MatchType::Regex, pattern).is_ok(), "{pattern}");
         }
-        for pattern in [r"(\w{50}){50}", r"(?:.*.*.*){100}x", r"\pL{200}", "("] {
+        let wide = format!("(?i){}", "[a-\u{10ffff}]".repeat(150));
+        for pattern in [&*wide, r"(\w{50}){50}", r"(?:.*.*.*){100}x", r"\pL{200}", "("] {
             let refused = Pattern::of(MatchType::Regex, pattern).map(|_| ()).expect_err(pattern);
             assert!(refused.detail.starts_with("Invalid regex pattern: "), "{}", refused.detail);
         }
