@@ -515,3 +515,18 @@ fn names_that_make_one_slug_are_one_project() {
     assert_eq!((project("One"), project("One")), (project("Two"), project("Three")));
     assert_eq!(play.world.state.tracker.projects.len(), before + 2);
 }
+
+#[test]
+fn blanks_around_a_name_make_no_other_thing_of_it() {
+    let mut play = Play::desk();
+    let sorted = |title: &str, blank: &str| ImportedIssue {
+        project: Some(format!("{blank}Apollo{blank}").into()),
+        milestone: Some(format!("{blank}v1{blank}").into()),
+        labels: vec![format!("{blank}bug{blank}").into()],
+        ..row(title)
+    };
+    import(&mut play, vec![sorted("One", " "), sorted("Two", " "), sorted("Three", "")]).expect("granted");
+    let tracker = &play.world.state.tracker;
+    assert_eq!((tracker.projects.len(), tracker.milestones.len(), tracker.labels.len()), (1, 1, 1));
+    play.holds_together();
+}
