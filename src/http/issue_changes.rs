@@ -128,7 +128,11 @@ pub(super) async fn list_issue_changes(
 fn text_bytes(thing: &Thing, state: &Workspace) -> usize {
     let of = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
     match thing {
-        Thing::Issue(id) => state.issues.all.get(id).map_or(0, |issue| of(&issue.description)),
+        Thing::Issue(id) => state
+            .issues
+            .all
+            .get(id)
+            .map_or(0, |issue| of(&issue.description) + issue.facts.routine_inputs.get().len()),
         Thing::Comment(id) => state.issues.comments.get(id).map_or(0, |comment| comment.body.len()),
         Thing::Project(id) => state.tracker.projects.get(id).map_or(0, |found| of(&found.facts.description)),
         Thing::Milestone(id) => {
