@@ -48,7 +48,7 @@ impl Reach {
         if !may_ask(&fetch.egress_targets, &url) {
             return Err(format!("{host} is none of the routine's egress_targets"));
         }
-        let addresses = self.resolve(&url, &host).await?;
+        let addresses = self.resolve(&host).await?;
         let (targets, same_host) = (fetch.egress_targets.clone(), host.clone());
         let client = Client::builder()
             .resolve_to_addrs(&host, &addresses)
@@ -78,12 +78,12 @@ impl Reach {
         read(request.send().await.map_err(told)?).await
     }
 
-    /// Every address of a host, if all of them may be asked: one of several would be chosen by chance.
-    async fn resolve(self, url: &Url, host: &str) -> Result<Vec<SocketAddr>, String> {
-        let port = url.port_or_known_default().ok_or("url names no port")?;
+    /// Every address of a host, if all of them may be asked: one of several would be chosen by chance. They
+    /// name no port: each hop has its own.
+    async fn resolve(self, host: &str) -> Result<Vec<SocketAddr>, String> {
         // An IPv6 address stands in brackets.
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let found = tokio::net::lookup_host((bare, port)).await;
+        let found = tokio::net::lookup_host((bare, 0)).await;
         let found: Vec<SocketAddr> = found.map_err(|_| format!("{host} cannot be found"))?.collect();
         if found.is_empty() {
             return Err(format!("{host} cannot be found"));
@@ -269,6 +269,14 @@ mod tests {
         assert_eq!(ask(first, &[host]).await, answer(200, "ok"));
         assert_eq!(ask(first, &[own]).await, answer(307, ""), "another port is none of the targets");
         assert_eq!(ask(elsewhere, &[]).await, answer(307, ""), "another host was not looked up");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_connected_to_brings_no_port_along() {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            let found = Reach { allows_private: true }.resolve(host).await.expect(host);
+            assert!(found.iter().all(|address| address.port() == 0), "{found:?}");
+        }
     }
 
     #[test]
