@@ -27,6 +27,17 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// Whether both are the same words, wherever they stand.
+    fn is_written_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Word { word, .. }, Self::Word { word: other, .. }) => word.written == other.written,
+            (Self::Phrase(words), Self::Phrase(others)) => {
+                words.iter().map(|word| &word.written).eq(others.iter().map(|word| &word.written))
+            }
+            (Self::Word { .. }, Self::Phrase(_)) | (Self::Phrase(_), Self::Word { .. }) => false,
+        }
+    }
+
     /// Whether words that begin so count.
     pub(super) fn counts_begun(&self) -> bool {
         matches!(self, Self::Word { word, is_last: true } if word.written.chars().nth(BEGUN_CHARS_MIN - 1).is_some())
@@ -91,7 +102,9 @@ impl IssueQuery {
             match item {
                 Item::Quoted(phrase) => {
                     let words = splitter.words(phrase);
-                    query.wanted.extend((!words.is_empty()).then_some(Wanted::Phrase(words)));
+                    if !words.is_empty() {
+                        query.want(Wanted::Phrase(words));
+                    }
                 }
                 Item::Plain(text) => match condition(text, me, state) {
                     Some(condition) => query.add(condition),
@@ -120,8 +133,13 @@ impl IssueQuery {
 
     fn add_words(&mut self, text: &str, splitter: &mut Splitter) {
         self.plain.push_str(text);
-        let words = splitter.words(text).into_iter();
-        self.wanted.extend(words.map(|word| Wanted::Word { word, is_last: false }));
+        splitter.words(text).into_iter().for_each(|word| self.want(Wanted::Word { word, is_last: false }));
+    }
+
+    /// Each thing once, where it was said last: every one is held against all that is looked at.
+    fn want(&mut self, wanted: Wanted) {
+        self.wanted.retain(|known| !known.is_written_as(&wanted));
+        self.wanted.push(wanted);
     }
 
     pub(super) fn wanted(&self) -> &[Wanted] {
@@ -287,6 +305,12 @@ mod tests {
         let statuses = vec![IssueStatus::Todo, IssueStatus::InProgress];
         assert_eq!(query.conditions, [Condition::Is(statuses), Condition::Assignee(Some("cme".into()))]);
         assert!(query.wanted.is_empty());
+    }
+
+    #[test]
+    fn what_is_said_twice_is_wanted_once() {
+        assert_eq!(told(&read("that log That in-that")), ["log", "in", "that…"]);
+        assert_eq!(told(&read("\"a b\" c \"A  b\" \"b a\" b")), ["c", "a+b", "b+a", "b…"]);
     }
 
     #[test]
