@@ -23,15 +23,16 @@ pub struct Incoming {
     file: File,
     hash: Sha256,
     len: u64,
-    _turn: OwnedSemaphorePermit,
+    /// Of the instance and of its workspace.
+    _turns: [OwnedSemaphorePermit; 2],
 }
 
 impl Incoming {
-    pub(super) fn begin(folder: &Path, turn: OwnedSemaphorePermit) -> io::Result<Self> {
+    pub(super) fn begin(folder: &Path, turns: [OwnedSemaphorePermit; 2]) -> io::Result<Self> {
         // An ending that every start sweeps.
         let path = folder.join(format!("{}.tmp", Ulid::generate()));
         let file = OpenOptions::new().write(true).create_new(true).mode(OWNER_ONLY).open(&path)?;
-        Ok(Self { path: Some(path), file, hash: Sha256::new(), len: 0, _turn: turn })
+        Ok(Self { path: Some(path), file, hash: Sha256::new(), len: 0, _turns: turns })
     }
 
     /// Takes the next piece, off the runtime.

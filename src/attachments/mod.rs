@@ -7,14 +7,15 @@
 mod incoming;
 mod reading;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use taffrail_domain::WorkspaceId;
 use taffrail_domain::issue::AttachedFile;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 pub use incoming::Incoming;
@@ -24,6 +25,8 @@ use crate::durable;
 
 /// Files that arrive at once: each may take its largest size from the disk before anybody knows it.
 const INCOMING_MAX: usize = 32;
+/// Those of them that are of one workspace: slow senders of one keep nobody elsewhere waiting.
+const INCOMING_OF_ONE_MAX: usize = 8;
 /// Where files lie while they arrive. No workspace has this name: ids have no dot.
 const INCOMING: &str = ".incoming";
 /// A SHA-256 in hex.
@@ -36,6 +39,7 @@ const WORKSPACE_CHARS_MAX: usize = 64;
 pub struct Attachments {
     folder: Arc<PathBuf>,
     arriving: Arc<Semaphore>,
+    arriving_at: Arc<Mutex<HashMap<WorkspaceId, Arc<Semaphore>>>>,
 }
 
 impl Attachments {
@@ -48,17 +52,27 @@ impl Attachments {
         let incoming = folder.join(INCOMING);
         durable::make_folder(&incoming)?;
         durable::sweep_unfinished(&incoming)?;
-        Ok(Self { folder: Arc::new(folder), arriving: Arc::new(Semaphore::new(INCOMING_MAX)) })
+        let arriving = Arc::new(Semaphore::new(INCOMING_MAX));
+        Ok(Self { folder: Arc::new(folder), arriving, arriving_at: Arc::default() })
     }
 
-    /// Begins a file that arrives; `None` while too many do.
+    /// Begins a file that arrives for a workspace; `None` while too many do.
     ///
     /// # Errors
     /// What the file system says.
-    pub async fn receive(&self) -> io::Result<Option<Incoming>> {
-        let Ok(turn) = Arc::clone(&self.arriving).try_acquire_owned() else { return Ok(None) };
+    pub async fn receive(&self, workspace: &WorkspaceId) -> io::Result<Option<Incoming>> {
+        let Some(turns) = self.turns(workspace) else { return Ok(None) };
         let folder = self.folder.join(INCOMING);
-        off_the_runtime(move || Incoming::begin(&folder, turn).map(Some)).await
+        off_the_runtime(move || Incoming::begin(&folder, turns).map(Some)).await
+    }
+
+    fn turns(&self, workspace: &WorkspaceId) -> Option<[OwnedSemaphorePermit; 2]> {
+        let own = {
+            let mut all = self.arriving_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let own = all.entry(workspace.clone());
+            Arc::clone(own.or_insert_with(|| Arc::new(Semaphore::new(INCOMING_OF_ONE_MAX))))
+        };
+        Some([own.try_acquire_owned().ok()?, Arc::clone(&self.arriving).try_acquire_owned().ok()?])
     }
 
     /// Puts a file that has arrived in its place, durably. To be followed by the fact, or by

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::*;
 
 async fn arrived(store: &Attachments, pieces: &[&'static [u8]]) -> Incoming {
-    let mut incoming = store.receive().await.unwrap().unwrap();
+    let mut incoming = store.receive(&workspace()).await.unwrap().unwrap();
     for piece in pieces {
         incoming = incoming.take(Bytes::from_static(piece)).await.unwrap();
     }
@@ -126,11 +126,17 @@ async fn a_name_that_leaves_the_folder_names_nothing() {
 async fn only_so_many_arrive_at_once() {
     let data = tempfile::tempdir().unwrap();
     let store = Attachments::open(data.path()).unwrap();
+    let workspaces: Vec<WorkspaceId> = (0..9).map(|number| format!("w{number}").as_str().into()).collect();
     let mut all = vec![];
-    for _ in 0..INCOMING_MAX {
-        all.push(store.receive().await.unwrap().unwrap());
+    for _ in 0..INCOMING_OF_ONE_MAX {
+        all.push(store.receive(&workspaces[0]).await.unwrap().unwrap());
     }
-    assert!(store.receive().await.unwrap().is_none());
+    assert!(store.receive(&workspaces[0]).await.unwrap().is_none(), "it has had its share");
+    for number in INCOMING_OF_ONE_MAX..INCOMING_MAX {
+        let workspace = &workspaces[number / INCOMING_OF_ONE_MAX];
+        all.push(store.receive(workspace).await.unwrap().unwrap());
+    }
+    assert!(store.receive(&workspaces[8]).await.unwrap().is_none(), "all have");
     all.pop();
-    assert!(store.receive().await.unwrap().is_some());
+    assert!(store.receive(&workspaces[8]).await.unwrap().is_some());
 }

@@ -27,15 +27,15 @@ pub enum AttachError {
 }
 
 impl Taffrail {
-    /// Begins a file that arrives.
+    /// Begins a file that arrives for a workspace.
     ///
     /// # Errors
     /// `Full` where the last room is the journal's, `Busy` while too many arrive.
-    pub async fn receive_attachment(&self) -> Result<Incoming, AttachError> {
+    pub async fn receive_attachment(&self, workspace: &WorkspaceId) -> Result<Incoming, AttachError> {
         if !self.journal().has_room() {
             return Err(ExecuteError::Full.into());
         }
-        Ok(self.attachments.receive().await?.ok_or(ExecuteError::Busy)?)
+        Ok(self.attachments.receive(workspace).await?.ok_or(ExecuteError::Busy)?)
     }
 
     /// Puts a file that has arrived at an issue: the bytes first, then the fact.

@@ -350,7 +350,7 @@ async fn bytes_that_the_journal_may_name_stay_for_the_next_start_to_tell() {
     let (crew, _) = mission(&workspace, &user).await;
     let draft = IssueDraft { title: Some("With files".to_owned()), ..IssueDraft::default() };
     let issue = act(&workspace, &user, IssueCommand::Create { crew, draft: draft.into() }).await;
-    let incoming = app.receive_attachment().await.unwrap().take("hello".into()).await.unwrap();
+    let incoming = app.receive_attachment(&id).await.unwrap().take("hello".into()).await.unwrap();
     let (sha256, size_bytes) = (incoming.sha256(), incoming.len());
     let (filename, content_type) = ("a.txt".into(), "text/plain".into());
     let file = AttachedFile { filename, content_type, size_bytes, sha256: sha256.clone() };

@@ -78,7 +78,7 @@ pub(super) async fn create_attachment(
     let issue = named(path);
     // Nobody sends 25 MiB to learn that there is nothing to put them at.
     member.world().state.issue(&issue)?;
-    let received = upload.receive(&member.app).await?;
+    let received = upload.receive(&member.app, &member.id).await?;
     let request = received.request(member.user().as_str());
     let Received { file, incoming, .. } = received;
     let whole = (issue.clone(), file.clone(), incoming);

@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     fn sent<B>(body: &'static str) -> Sent<B> {
-        Sent { body: Bytes::from_static(body.as_bytes()), key: None, form: PhantomData }
+        Sent { body: Bytes::from_static(body.as_bytes()), media_type: None, key: None, form: PhantomData }
     }
 
     fn required(body: &'static str) -> Result<TaskDraft, Rejection> {

@@ -14,6 +14,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use futures_util::Stream;
 use multer::{Constraints, Field, Multipart, SizeLimit};
+use taffrail_domain::WorkspaceId;
 use taffrail_domain::issue::{ATTACHMENT_BYTES_MAX, AttachedFile, file_name, media_type};
 use taffrail_journal::Request;
 
@@ -63,7 +64,7 @@ impl Upload {
     ///
     /// # Errors
     /// The texts of the page; 408 if it takes too long.
-    pub(super) async fn receive(self, app: &App) -> Result<Received, Problem> {
+    pub(super) async fn receive(self, app: &App, workspace: &WorkspaceId) -> Result<Received, Problem> {
         let Self { parts, pieces } = self;
         // A name that cannot be one is refused before the file is read.
         Key::of(&parts, &[])?;
@@ -74,7 +75,7 @@ impl Upload {
         if announced.is_some_and(|bytes| bytes > ATTACHMENT_BYTES_MAX + FORM_BYTES_MAX) {
             return Err(Problem::file_too_large());
         }
-        let read = tokio::time::timeout(UPLOAD_PATIENCE, read(app, pieces, boundary));
+        let read = tokio::time::timeout(UPLOAD_PATIENCE, read((app, workspace), pieces, boundary));
         let (file, incoming) = read.await.map_err(|_| Problem::too_slow())??;
         // The bytes of a form differ each time, by its boundary; what it says does not.
         let key = Key::of(&parts, format!("{}\0{}", file.filename, file.sha256).as_bytes())?;
@@ -89,8 +90,11 @@ impl Received {
     }
 }
 
+/// For which workspace a file arrives.
+type Room<'a> = (&'a App, &'a WorkspaceId);
+
 /// The first file of the form; what else is in it is read over.
-async fn read(app: &App, pieces: Pieces, boundary: String) -> Result<(AttachedFile, Incoming), Problem> {
+async fn read(room: Room<'_>, pieces: Pieces, boundary: String) -> Result<(AttachedFile, Incoming), Problem> {
     let unread = Arc::clone(&pieces.unread);
     let limit = SizeLimit::new().whole_stream(ATTACHMENT_BYTES_MAX + FORM_BYTES_MAX);
     let mut form = Multipart::with_constraints(pieces, boundary, Constraints::new().size_limit(limit));
@@ -98,7 +102,7 @@ async fn read(app: &App, pieces: Pieces, boundary: String) -> Result<(AttachedFi
     while let Some(mut field) = form.next_field().await.map_err(refused)? {
         let sent = field.file_name().filter(|name| field.name() == Some(FILE) && !name.is_empty());
         match sent.filter(|_| received.is_none()).map(str::to_owned) {
-            Some(sent) => received = Some(take(app, &mut field, &sent, &unread).await?),
+            Some(sent) => received = Some(take(room, &mut field, &sent, &unread).await?),
             None => while piece(&mut field, &unread).await?.is_some() {},
         }
     }
@@ -106,14 +110,14 @@ async fn read(app: &App, pieces: Pieces, boundary: String) -> Result<(AttachedFi
 }
 
 async fn take(
-    app: &App,
+    (app, workspace): Room<'_>,
     field: &mut Field<'_>,
     sent: &str,
     unread: &AtomicUsize,
 ) -> Result<(AttachedFile, Incoming), Problem> {
     let filename = file_name(sent)?;
     let content_type = media_type(&filename)?.into();
-    let mut incoming = app.receive_attachment().await?;
+    let mut incoming = app.receive_attachment(workspace).await?;
     while let Some(piece) = piece(field, unread).await? {
         if incoming.len() + piece.len() as u64 > ATTACHMENT_BYTES_MAX {
             return Err(Problem::file_too_large());

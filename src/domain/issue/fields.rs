@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{Issue, IssueFacts, IssuePriority, Party, PartyType};
+use crate::routine::INPUTS_BYTES_MAX;
 use crate::{Json, LabelId, MilestoneId, MissionId, ProjectId, Rejection, RoutineId, Text, Workspace};
 
 /// Longest title, in letters (`issues.md` 6.3).
@@ -272,12 +273,17 @@ fn assignee_type_needed() -> Rejection {
     Rejection::invalid("issue.assignee_type", detail)
 }
 
-/// What a routine is given: an object and nothing else.
+/// What a routine is given: an object and nothing else, and no more than a run takes.
 pub(crate) fn routine_inputs(value: &Value) -> Result<Json, Rejection> {
-    match value {
-        Value::Object(_) => Ok(value.clone().into()),
-        _ => Err(Rejection::invalid("issue.routine_inputs", "routine_inputs is not valid JSON")),
+    if !value.is_object() {
+        return Err(Rejection::invalid("issue.routine_inputs", "routine_inputs is not valid JSON"));
     }
+    let inputs = Json::from(value.clone());
+    if inputs.get().len() > INPUTS_BYTES_MAX {
+        let detail = "routine_inputs are larger than 64 KiB";
+        return Err(Rejection::too_large("issue.routine_inputs_too_large", detail));
+    }
+    Ok(inputs)
 }
 
 pub(super) fn inputs_without_routine() -> Rejection {

@@ -34,6 +34,7 @@ pub use event::{
     RoutineStepWaiting, StepWaitsFor, WaitpointCreated, WaitpointDecided,
 };
 pub use plan::{Planned, definition_hash};
+pub(crate) use run::INPUTS_BYTES_MAX;
 
 use crate::entry::words;
 use crate::index::under;

@@ -17,7 +17,7 @@ use crate::unfolding::Unfolding;
 use crate::{Actor, Draft, Json, MissionId, Offset, Rejection, RoutineRunId, Text};
 
 /// Most that a run may be given, as JSON.
-const INPUTS_BYTES_MAX: usize = 64 << 10;
+pub(crate) const INPUTS_BYTES_MAX: usize = 64 << 10;
 const METADATA_BYTES_MAX: usize = 16 << 10;
 /// Most that a decision may bring along.
 const PAYLOAD_BYTES_MAX: usize = 32 << 10;

@@ -90,6 +90,7 @@ fn empty_clears_what_points_somewhere_and_is_refused_where_something_must_be() {
         (json!({ "routine_id": "none" }), "routine_id does not exist in this workspace"),
         (json!({ "labels": ["bug", "none"] }), "label none does not exist in this workspace"),
         (json!({ "routine_inputs": [] }), "routine_inputs is not valid JSON"),
+        (json!({ "routine_inputs": { "a": "b".repeat(64 << 10) } }), "routine_inputs are larger than 64 KiB"),
     ];
     for (body, expected) in refused {
         assert_eq!(detail(play.try_patch(&issue, read(body.clone()))), expected, "{body}");
