@@ -498,12 +498,15 @@ async fn a_page_of_changes_ends_by_what_routines_are_given_too() {
     let server = Server::begin().await;
     let desk = server.desk("eng").await;
     let routine = routine(&server, "report", json!([transform("a", json!(1))])).await;
-    let much = "x".repeat(1_000_000);
-    for title in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
-        let body = json!({ "title": title, "routine_id": routine["id"], "routine_inputs": { "much": much } });
+    let much = "x".repeat(60_000);
+    for number in 0..150 {
+        let body = json!({ "title": format!("Issue {number}"), "routine_id": routine["id"],
+            "routine_inputs": { "much": much } });
         let path = format!("/api/v1/crews/{}/issues", desk.crew);
         server.post(path).json(body).send().await.expect(201);
     }
     let page = server.get("/api/v1/issues/changes?limit=500").send().await.expect(200);
-    assert_eq!((page["changes"].as_array().map(Vec::len), &page["has_more"]), (Some(9), &json!(true)));
+    let told = page["changes"].as_array().unwrap().len();
+    assert!((130..150).contains(&told), "8 MiB are some 140 of them: {told}");
+    assert_eq!(page["has_more"], true);
 }
