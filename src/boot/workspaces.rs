@@ -71,13 +71,30 @@ impl Taffrail {
         open.filter(|(_, writer)| writer.world().state.roster.role(user).is_some()).collect()
     }
 
-    /// The workspace one of whose runs waits at this waitpoint.
-    #[must_use]
-    pub fn workspace_of_waitpoint(&self, waitpoint: &str) -> Option<Writer<WorkspaceWorld>> {
-        let has = |writer: &Writer<WorkspaceWorld>| {
+    /// The workspace one of whose runs waits at this waitpoint, or has decided it by this request.
+    ///
+    /// # Errors
+    /// `Unavailable` if it cannot be found out whether the request was heard before.
+    pub async fn workspace_of_waitpoint(
+        &self,
+        waitpoint: &str,
+        request: Option<&Request>,
+    ) -> Result<Option<Writer<WorkspaceWorld>>, ExecuteError> {
+        let writers = self.open_writers();
+        let has = |writer: &&Writer<WorkspaceWorld>| {
             writer.world().state.routines.waitpoints.contains_key(waitpoint)
         };
-        self.open_writers().into_iter().find(has)
+        if let Some(waiting) = writers.iter().find(has) {
+            return Ok(Some(waiting.clone()));
+        }
+        // Decided ones are in no list; the journals know who was answered.
+        let Some(request) = request else { return Ok(None) };
+        for writer in writers {
+            if writer.recorded(request).await?.is_some() {
+                return Ok(Some(writer));
+            }
+        }
+        Ok(None)
     }
 
     /// Starts a writer for every registered workspace, and gives those their first entries that a crash

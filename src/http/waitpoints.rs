@@ -128,8 +128,8 @@ pub(super) async fn decide_by_token(
     let draft = sent.json()?;
     let approved = draft.approved.unwrap_or(true);
     let waitpoint = app.vault().waitpoint_of(&token).ok_or_else(not_pending)?;
-    let writer = app.workspace_of_waitpoint(waitpoint).ok_or_else(not_pending)?;
     let request = sent.request(&format!("waitpoint:{waitpoint}"));
+    let writer = app.workspace_of_waitpoint(waitpoint, request.as_ref()).await?.ok_or_else(not_pending)?;
     let (waitpoint, payload) = (waitpoint.into(), draft.payload);
     let command = RoutineCommand::DecideWaitpoint { waitpoint, approved, comment: None, payload };
     let done = writer.execute(Wish { command: command.into(), actor: Actor::System, request }).await?;

@@ -285,7 +285,13 @@ async fn a_run_that_waits_is_there_after_a_start() {
     let open = waitpoints(&server, &server.token).await;
     assert_eq!(open[0]["token"], begun["waitpoint_token"]);
     let path = open[0]["callback_url"].as_str().unwrap().to_owned();
-    server.post(path).without_token().json(json!({ "payload": { "p": 1 } })).send().await.expect(200);
+    let decide = async |key: &str| {
+        let asking = server.post(path.clone()).without_token().header("idempotency-key", key);
+        asking.json(json!({ "payload": { "p": 1 } })).send().await
+    };
+    let first = decide("mine").await.expect(200);
+    assert_eq!(decide("mine").await.expect(200), first, "as if the first answer had been lost");
+    decide("another").await.refused(409, "waitpoint: already decided or expired");
     let shown = record(&server, &begun).await;
     assert_eq!(
         (&shown["output"], &shown["step_outputs"]["ask"]["payload"]),
