@@ -235,27 +235,43 @@ impl IssueBoard {
         limit: usize,
         state: &Workspace,
     ) -> IssuePage {
-        let Some(mut mask) = self.mask(filter, state) else { return IssuePage::default() };
-        if let Some(fits) = fits {
-            let is_one = |ordinal: &u32| {
-                let issue = self.ids.get(*ordinal as usize).and_then(|id| state.issues.all.get(id));
-                issue.is_some_and(|issue| fits(issue))
-            };
-            mask = Mask::of_ordinals(mask.iter().filter(is_one).collect::<Vec<_>>());
-        }
-        let total = mask.len();
+        // All of them are known without copying a bit for each.
+        let mask = match *filter == IssueFilter::default() && fits.is_none() {
+            true => None,
+            false => match self.matching(filter, fits, state) {
+                Some(mask) => Some(mask),
+                None => return IssuePage::default(),
+            },
+        };
+        let total = mask.as_ref().map_or(self.len(), Mask::len);
         let behind = behind.map(|place| place.placed);
-        let placed = self.placed(&mask, total, order, (skip, behind), limit + 1);
+        let placed = self.placed(mask.as_ref(), total, order, (skip, behind), limit + 1);
         let next = (placed.len() > limit).then(|| placed.get(limit.wrapping_sub(1))).flatten();
         let next = next.map(|placed| IssuePlace { order, placed: *placed });
         let ids = placed.iter().take(limit).filter_map(|(_, ordinal)| self.ids.get(*ordinal as usize));
         IssuePage { ids: ids.cloned().collect(), total, next }
     }
 
+    /// The ordinals of those that match and that `fits` says yes to; `None` if none can.
+    fn matching(
+        &self,
+        filter: &IssueFilter,
+        fits: Option<&dyn Fn(&Issue) -> bool>,
+        state: &Workspace,
+    ) -> Option<Mask> {
+        let mask = self.mask(filter, state)?;
+        let Some(fits) = fits else { return Some(mask) };
+        let is_one = |ordinal: &u32| {
+            let issue = self.ids.get(*ordinal as usize).and_then(|id| state.issues.all.get(id));
+            issue.is_some_and(|issue| fits(issue))
+        };
+        Some(Mask::of_ordinals(mask.iter().filter(is_one)))
+    }
+
     /// The next few in order. A wide set is met soon when the order is walked; a narrow one is sorted.
     fn placed(
         &self,
-        mask: &Mask,
+        mask: Option<&Mask>,
         total: usize,
         order: IssueOrder,
         (skip, behind): (usize, Option<Placed>),
@@ -266,9 +282,9 @@ impl IssueBoard {
         }
         let walk = Walk::of(self.sorted(order.by), order);
         let passed = behind.map_or(0, |place| walk.passed(place));
-        if total == walk.sorted.len() {
+        let Some(mask) = mask.filter(|_| total < walk.sorted.len()) else {
             return walk.from(passed.saturating_add(skip)).take(limit).collect();
-        }
+        };
         let ahead = skip.saturating_add(limit);
         if ahead.saturating_mul(walk.sorted.len() / total + 1) <= total.saturating_mul(SORT_STEPS) {
             return walk

@@ -71,11 +71,7 @@ pub(super) async fn start_issue(
     unchanged: Unchanged,
     sent: Sent<Ignored>,
 ) -> Result<Refusing<Done<MovedView>, LOST_RACE>, Problem> {
-    let issue = named(path);
-    // Seen on arrival, decided later: the difference tells a lost race from a late wish.
-    let seen = member.world().state.issue(&issue).ok().map(|issue| issue.status);
-    let command = IssueCommand::Start { issue: issue.clone(), seen };
-    moved(&member, unchanged.guard(command), issue, &sent).await.map(Refusing)
+    begun(&member, unchanged, named(path), &sent, |issue, seen| IssueCommand::Start { issue, seen }).await
 }
 
 /// `POST /api/v1/crews/{crewId}/issues/{identifier}/retry`: additive; a body is not looked at.
@@ -85,10 +81,7 @@ pub(super) async fn retry_issue(
     unchanged: Unchanged,
     sent: Sent<Ignored>,
 ) -> Result<Refusing<Done<MovedView>, LOST_RACE>, Problem> {
-    let issue = named(path);
-    let seen = member.world().state.issue(&issue).ok().map(|issue| issue.status);
-    let command = IssueCommand::Retry { issue: issue.clone(), seen };
-    moved(&member, unchanged.guard(command), issue, &sent).await.map(Refusing)
+    begun(&member, unchanged, named(path), &sent, |issue, seen| IssueCommand::Retry { issue, seen }).await
 }
 
 /// `POST /api/v1/crews/{crewId}/issues/{identifier}/stop`: a body is not looked at.
@@ -100,6 +93,19 @@ pub(super) async fn stop_issue(
 ) -> Result<Done<MovedView>, Problem> {
     let issue = named(path);
     moved(&member, unchanged.guard(IssueCommand::Stop { issue: issue.clone() }), issue, &sent).await
+}
+
+async fn begun(
+    member: &Member<WriteIssues>,
+    unchanged: Unchanged,
+    issue: Named,
+    sent: &Sent<Ignored>,
+    command: fn(Named, Option<IssueStatus>) -> IssueCommand,
+) -> Result<Refusing<Done<MovedView>, LOST_RACE>, Problem> {
+    // Seen on arrival, decided later: the difference tells a lost race from a late wish.
+    let seen = member.world().state.issue(&issue).ok().map(|issue| issue.status);
+    let command = command(issue.clone(), seen);
+    moved(member, unchanged.guard(command), issue, sent).await.map(Refusing)
 }
 
 async fn moved(
