@@ -5,12 +5,12 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::{
-    Attachment, Comment, Detached, Issue, IssueChanges, IssueCreated, IssueEvent, IssueFacts, IssueStatus,
-    IssueUpdated, Issues, IssuesDetached, Placed, Related, Relation,
+    Attachment, Cause, Comment, Detached, Issue, IssueChanges, IssueCreated, IssueEvent, IssueFacts,
+    IssueStatus, IssueUpdated, Issues, IssuesDetached, Placed, Related, Relation,
 };
 use crate::mission::MissionEvent;
 use crate::undertaking::{Phase, Undertaking};
-use crate::{CrewId, Entry, Event, Json, LabelId, MissionId};
+use crate::{Actor, CrewId, Entry, Event, Json, LabelId, MissionId};
 
 impl Issue {
     /// One step of the fold over an issue's entries; `None` before it began and after it is gone.
@@ -70,6 +70,7 @@ impl Issue {
             external_id: imported.and_then(|imported| imported.external_id.clone()),
             review_note: None,
             own_task: None,
+            moved_by: None,
             comment_count: 0,
             reviews: 0,
             created_at,
@@ -130,7 +131,12 @@ impl Issue {
             // Nothing of what was to be changed is left to change.
             self.review_note = None;
         }
-        let is_started = updated.cause == super::Cause::Start;
+        self.moved_by = match &entry.actor {
+            // What the engine makes of an agent's report is not the agent's wish.
+            Actor::Agent(agent) if updated.cause != Cause::Engine => Some(agent.clone()),
+            _ => None,
+        };
+        let is_started = updated.cause == Cause::Start;
         (self.entered_at, self.entered) = (entry.time, entry.offset);
         self.phase = moved.to.phase(is_started);
     }

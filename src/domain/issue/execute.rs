@@ -14,8 +14,8 @@ use crate::mission::{Reason, Task, TaskCreated, TaskStatus, TaskUpdated, birth_s
 use crate::roster::AgentRole;
 use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
-use crate::work::{AssignmentStatus, Purpose};
-use crate::{Actor, AgentId, AssignmentId, Draft, MissionId, Rejection, TaskId, Text, Workspace};
+use crate::work::{Assignment, AssignmentStatus, Purpose};
+use crate::{Actor, AgentId, Draft, MissionId, Rejection, TaskId, Text, Workspace};
 
 impl Workspace {
     /// The agent that an issue is started with.
@@ -39,6 +39,18 @@ impl Workspace {
             return Err(Rejection::forbidden_because("issue.held", detail));
         }
         Ok(())
+    }
+
+    /// Whether an assignment is what an agent was at when it moved its issue to where it is: that goes on to
+    /// its end, unless the issue is to be begun again.
+    pub(crate) fn is_run_it_was_moved_from(&self, assignment: &Assignment) -> bool {
+        let issue = assignment.facts.mission_id.as_ref().and_then(|id| self.issues.all.get(id));
+        issue.is_some_and(|issue| {
+            !matches!(issue.status, IssueStatus::Backlog | IssueStatus::Todo)
+                && issue.moved_by.as_ref() == Some(&assignment.facts.assigned_to)
+                && assignment.status == AssignmentStatus::Running
+                && assignment.born < issue.entered
+        })
     }
 
     /// Whether the LEAD is to plan: it does not wait to be asked, and there is nothing to begin with.
@@ -208,10 +220,11 @@ impl Unfolding<'_> {
     pub(super) fn stop_work_on_issue(&mut self, id: &MissionId) {
         let Some(issue) = self.state.issues.all.get(id).cloned() else { return };
         let is_back = matches!(issue.status, IssueStatus::Backlog | IssueStatus::Todo);
-        let spared = if is_back { vec![] } else { self.own_runs_on(id) };
-        let is_spared =
-            |task: &Task| task.assignment_id.as_ref().is_some_and(|assignment| spared.contains(assignment));
         if issue.phase == Phase::Ended {
+            let goes_on = |found: &&Arc<Assignment>| self.state.is_run_it_was_moved_from(found);
+            let live = self.state.work.live_of_mission(id).filter(goes_on);
+            let spared: Vec<_> = live.map(|found| found.id.clone()).collect();
+            let is_spared = |task: &Task| task.assignment_id.as_ref().is_some_and(|id| spared.contains(id));
             let skipped = (TaskStatus::Skipped, Reason::IssueStopped, "issue stopped");
             self.stop_tasks(id, skipped, |task| task.status.is_in_flight() && !is_spared(task));
         } else {
@@ -227,19 +240,10 @@ impl Unfolding<'_> {
             self.cancel_delegations_of(id);
             self.withdraw_held_work_of(id);
         }
-        self.keep_only_wanted_work_and(id, &spared);
+        self.keep_only_wanted_work(id);
         if is_back {
             self.withdraw_unheard_escalations(id);
         }
-    }
-
-    /// What the agent that acts is doing for an issue right now.
-    fn own_runs_on(&self, issue: &MissionId) -> Vec<AssignmentId> {
-        let Actor::Agent(agent) = self.context.actor else { return vec![] };
-        let live = self.state.work.live_of_mission(issue);
-        let own = live
-            .filter(|found| found.facts.assigned_to == *agent && found.status == AssignmentStatus::Running);
-        own.map(|found| found.id.clone()).collect()
     }
 
     pub(super) fn review_issue(&mut self, named: &Named, draft: &ReviewDraft) -> Result<(), Rejection> {

@@ -224,6 +224,8 @@ pub struct Issue {
     pub review_note: Option<Text>,
     /// The task that is the issue itself: it is worked as the issue stands, by who is on it.
     pub own_task: Option<TaskId>,
+    /// The agent that moved it to where it is, if one did: the run it did that from goes on to its end.
+    pub moved_by: Option<AgentId>,
     /// How many comments it has.
     pub comment_count: u32,
     /// How often it came up for review: who is told is told once each time.

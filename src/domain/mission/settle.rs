@@ -19,13 +19,7 @@ impl Unfolding<'_> {
 
     /// Nobody works what its mission does not want any more, and nobody is asked about it.
     pub(crate) fn keep_only_wanted_work(&mut self, mission: &MissionId) {
-        self.keep_only_wanted_work_and(mission, &[]);
-    }
-
-    /// The same, and these go on whatever their mission wants.
-    pub(crate) fn keep_only_wanted_work_and(&mut self, mission: &MissionId, spared: &[AssignmentId]) {
-        let unwanted =
-            |assignment: &&Arc<Assignment>| !spared.contains(&assignment.id) && !self.wants(assignment);
+        let unwanted = |assignment: &&Arc<Assignment>| !self.wants(assignment);
         let unwanted: Vec<AssignmentId> =
             self.state.work.live_of_mission(mission).filter(unwanted).map(|found| found.id.clone()).collect();
         for id in unwanted {
@@ -43,11 +37,17 @@ impl Unfolding<'_> {
     fn wants(&self, assignment: &Assignment) -> bool {
         let Some(mission) = assignment.facts.mission_id.as_ref() else { return true };
         let Some(mission) = self.state.undertaking(mission) else { return false };
+        if self.state.is_run_it_was_moved_from(assignment) {
+            return true;
+        }
         match assignment.facts.purpose {
             Purpose::Task => mission.phase == Phase::Working && works_on(mission, assignment).is_some(),
             Purpose::Planning => mission.phase == Phase::Working,
             Purpose::Review => mission.phase == Phase::Reviewing,
-            Purpose::Delegation | Purpose::Query | Purpose::Mention => mission.phase != Phase::Ended,
+            // Who is called where it is over is not called for what went before.
+            Purpose::Delegation | Purpose::Query | Purpose::Mention => {
+                mission.phase != Phase::Ended || assignment.born > mission.entered
+            }
             Purpose::Chat => true,
         }
     }

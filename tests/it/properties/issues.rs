@@ -14,8 +14,8 @@ use taffrail_domain::issue::{
 use taffrail_domain::mission::TaskStatus;
 use taffrail_domain::roster::{CrewPatch, Role, RosterCommand};
 use taffrail_domain::undertaking::Phase;
-use taffrail_domain::work::{Delegation, Purpose, Report, WorkCommand};
-use taffrail_domain::{Actor, Command, Draft, Event, MissionId, Offset, Text, Time};
+use taffrail_domain::work::{Assignment, Delegation, Purpose, Report, WorkCommand};
+use taffrail_domain::{Actor, Command, Draft, Entry, Event, MissionId, Offset, Text, Time};
 use taffrail_projections::{WorkspaceWorld, World};
 
 use crate::stories::desk::{named, stored_and_read};
@@ -549,6 +549,19 @@ fn indexes_equal_a_recount(issues: &Issues) -> Checked {
     Ok(())
 }
 
+/// Whether it was running when its own agent moved the issue to where it is, which was not back.
+fn moved_it(play: &Play, found: &Assignment, issue: &Issue) -> bool {
+    let last = play.entries.iter().rev().find(|entry| match &entry.event {
+        Some(Event::Issue(IssueEvent::IssueUpdated(updated))) => {
+            *entry.subject == *issue.id.as_str() && updated.moved.is_some()
+        }
+        _ => false,
+    });
+    let began = |last: &Entry| found.started_at.is_some_and(|began| began <= last.time);
+    last.is_some_and(|last| last.actor == Actor::Agent(found.facts.assigned_to.clone()) && began(last))
+        && !matches!(issue.status, IssueStatus::Backlog | IssueStatus::Todo)
+}
+
 fn issues_make_sense(play: &Play) -> Checked {
     let state = &play.world.state;
     let issues = &state.issues;
@@ -573,8 +586,12 @@ fn issues_make_sense(play: &Play) -> Checked {
             let is_wanted = match found.facts.purpose {
                 Purpose::Task | Purpose::Planning => issue.phase == Phase::Working,
                 Purpose::Review => false,
-                Purpose::Delegation | Purpose::Query | Purpose::Chat | Purpose::Mention => true,
+                Purpose::Delegation | Purpose::Query | Purpose::Mention => {
+                    issue.phase != Phase::Ended || found.born > issue.entered
+                }
+                Purpose::Chat => true,
             };
+            let is_wanted = is_wanted || moved_it(play, found, issue);
             prop_assert!(is_wanted, "nobody wants {:?} of {:?}", found, issue);
         }
         for task in issue.tasks.values().filter(|task| task.status == TaskStatus::InProgress) {

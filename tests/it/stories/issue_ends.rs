@@ -1,5 +1,6 @@
 //! When agents' work on an issue is over, and what of it counts (`issues.md` 12, 13).
 
+use serde_json::json;
 use taffrail_domain::approval::{ApprovalCommand, ApprovalStatus};
 use taffrail_domain::checkpoint::CheckpointCommand;
 use taffrail_domain::escalation::{EscalationCommand, EscalationStatus, EscalationType, Question};
@@ -15,7 +16,7 @@ use taffrail_domain::{Actor, ApprovalId, Entry, Event, Json, MissionId, Time};
 use super::desk::{detail, line, named, refused, to};
 use super::issue_execution::{at_rest, delegate, lapse, led, underway};
 use super::kit::{CREW, LEAD, OTHER_CREW, OTHER_LEAD, WORKER, member};
-use super::play::{Held, Play, done, failed};
+use super::play::{Held, Play, answering, done, failed};
 
 const OVER: (&str, &str) = ("assignment.mission_over", "the mission or issue is over");
 
@@ -398,6 +399,37 @@ fn an_agent_that_moves_its_own_issue_still_brings_its_result() {
     assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
     assert_eq!(play.sole_task(&issue).status, TaskStatus::Pending);
     assert_eq!(play.messages().len(), 1, "no person did it");
+    at_rest(&play);
+}
+
+#[test]
+fn all_an_agent_is_at_when_it_moves_the_issue_goes_on_whatever_ends_first() {
+    for status in ["REVIEW", "DONE"] {
+        let (mut play, issue, planning) = led();
+        let plan = json!({ "tasks": [
+            { "title": "a", "task_order": 1, "assigned_to": "worker" },
+            { "title": "b", "task_order": 2, "assigned_to": "worker" },
+        ] });
+        play.report(&planning, answering(plan)).expect("heard");
+        let (one, other) = (play.claim_of(WORKER), play.claim_of(WORKER));
+        by_agent(&mut play, WORKER, &issue, status);
+        says(&mut play, &member(Role::Manager), &issue, LEAD);
+        for held in [one, other] {
+            assert_eq!(play.assignment(&held).status, AssignmentStatus::Running, "{status}");
+            play.report(&held, done()).expect("heard");
+            assert_eq!(play.assignment(&held).status, AssignmentStatus::Completed, "{status}");
+            assert!(!play.assignment(&held).reported_late);
+        }
+        assert_eq!(play.status(&issue).as_str(), status);
+        let called = play.claim_of(LEAD);
+        play.report(&called, done()).expect("heard");
+        at_rest(&play);
+    }
+    // Once a person says where it is, that holds.
+    let (mut play, issue, held) = underway();
+    by_agent(&mut play, WORKER, &issue, "REVIEW");
+    play.patch(&issue, to("DONE"));
+    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
     at_rest(&play);
 }
 
