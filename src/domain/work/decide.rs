@@ -252,6 +252,8 @@ impl Unfolding<'_> {
         let Some(mission) = &facts.mission_id else { return };
         if let Some(task) = self.state.worked_task(mission, id) {
             self.move_task(mission, &task, TaskStatus::Pending, Reason::HandedBack, |_| {});
+            // What it depends on may have been skipped while it was worked: then it cannot begin again.
+            self.settle(mission);
         }
         self.lost(&facts, mission, "handed back by its worker");
     }
@@ -300,8 +302,8 @@ impl Unfolding<'_> {
         } else {
             self.tell_issue_it_failed(&facts, LEASE_EXPIRED);
             self.fail_attempt(mission, &task, message, None);
-            self.settle(mission);
         }
+        self.settle(mission);
     }
 
     /// A mission that ran too long has failed, with all it has in flight (`missions.md` 9.10).

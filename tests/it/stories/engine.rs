@@ -441,6 +441,28 @@ fn a_mission_sent_back_although_a_task_can_never_go_on_waits_too_until_the_next_
 }
 
 #[test]
+fn work_that_comes_back_although_it_can_not_begin_again_is_a_deadlock() {
+    for is_lapse in [true, false] {
+        let mut play = Play::begin();
+        let a = play.tried("a", &[], 3);
+        let b = play.task("b", &[&a]);
+        let c = play.task("c", &[&a]);
+        play.start();
+        play.work(&a, done());
+        play.work(&b, failed());
+        let (assignment, fence) = play.claim().expect("c");
+        play.patch_task(&a, "SKIPPED");
+        assert_eq!(play.stand(&[&a, &b, &c]), [TaskStatus::Skipped, BLOCKED, RUNNING]);
+        let back = match is_lapse {
+            true => WorkCommand::Lapse { assignment, fence },
+            false => WorkCommand::HandBack { assignment, fence },
+        };
+        play.wish(&Actor::Orchestrator, back).expect("granted");
+        assert_eq!((play.mission().status, play.stand(&[&c])), (Status::Failed, vec![PENDING]));
+    }
+}
+
+#[test]
 fn a_task_of_another_crews_agent_needs_a_link() {
     let mut play = Play::begin();
     play.without_worker.clear();
