@@ -1,7 +1,7 @@
 //! Full-text search from outside: the journal's `q` (`journal.md` 3.1) and the search for issues
 //! (`issues.md` 22).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -114,8 +114,8 @@ fn folder(server: &Server) -> PathBuf {
     server.data().join("search").join(workspace.log().0.to_string())
 }
 
-fn segments(server: &Server) -> Vec<PathBuf> {
-    let Ok(files) = std::fs::read_dir(folder(server)) else { return vec![] };
+fn segments(folder: &Path) -> Vec<PathBuf> {
+    let Ok(files) = std::fs::read_dir(folder) else { return vec![] };
     let files = files.map(|file| file.unwrap().path());
     files.filter(|file| file.extension().is_some_and(|ending| ending == "pos" || ending == "idx")).collect()
 }
@@ -139,12 +139,13 @@ async fn an_index_outlives_a_restart_and_one_that_is_gone_or_damaged_is_made_ane
     let mission = server.mission("outlives").await;
     mission.task("needle one", &[]).await;
     committed(&server).await;
-    let kept = segments(&server);
+    let folder = folder(&server);
+    let kept = segments(&folder);
     assert!(!kept.is_empty());
 
     server = server.reopened().await;
     assert_eq!(count(&server, "needle").await, 1);
-    assert!(segments(&server).iter().any(|file| kept.contains(file)), "it was kept");
+    assert!(segments(&folder).iter().any(|file| kept.contains(file)), "it was kept");
     // Written, and the process is gone before the commit.
     let path = format!("/api/v1/journal?q={}", encoded("needle two"));
     let crew = server.get("/api/v1/crews").send().await.expect(200)[0]["id"].as_str().unwrap().to_owned();
@@ -158,21 +159,21 @@ async fn an_index_outlives_a_restart_and_one_that_is_gone_or_damaged_is_made_ane
     assert_eq!(server.get(&path).send().await.expect(200)["count"], 1, "{crew}");
 
     committed(&server).await;
-    for file in segments(&server) {
-        let mut bytes = std::fs::read(&file).unwrap();
-        bytes.iter_mut().take(8).for_each(|byte| *byte ^= 0xff);
-        // Another file in its place: the server has the old one mapped.
-        let other = file.with_extension("other");
-        std::fs::write(&other, bytes).unwrap();
-        std::fs::rename(&other, &file).unwrap();
-    }
-    server = server.reopened().await;
+    let damage = |_: &Path| {
+        let files = segments(&folder);
+        assert!(!files.is_empty());
+        for file in files {
+            let mut bytes = std::fs::read(&file).unwrap();
+            bytes.iter_mut().take(8).for_each(|byte| *byte ^= 0xff);
+            std::fs::write(&file, bytes).unwrap();
+        }
+    };
+    server = server.reopened_after(damage).await;
     assert_eq!(count(&server, "needle").await, 2);
-    std::fs::remove_dir_all(server.data().join("search")).unwrap();
-    server = server.reopened().await;
+    server = server.reopened_after(|data| std::fs::remove_dir_all(data.join("search")).unwrap()).await;
     assert_eq!(count(&server, "needle").await, 2);
-    std::fs::write(folder(&server).join("meta.json"), "{").unwrap();
-    server = server.reopened().await;
+    committed(&server).await;
+    server = server.reopened_after(|_| std::fs::write(folder.join("meta.json"), "{").unwrap()).await;
     assert_eq!(count(&server, "needle").await, 2);
 }
 
@@ -181,11 +182,13 @@ async fn without_a_folder_everything_but_search_works() {
     let server = Server::begin().await;
     let mission = server.mission("none").await;
     committed(&server).await;
-    let data = server.data().join("search");
-    std::fs::remove_dir_all(&data).unwrap();
-    std::fs::write(&data, "in the way").unwrap();
     let (crew, id) = (mission.crew.clone(), mission.id.clone());
-    let server = server.reopened().await;
+    let put_in_the_way = |data: &Path| {
+        let place = data.join("search");
+        std::fs::remove_dir_all(&place).unwrap();
+        std::fs::write(&place, "in the way").unwrap();
+    };
+    let server = server.reopened_after(put_in_the_way).await;
     server.get(format!("/api/v1/crews/{crew}/missions/{id}")).send().await.expect(200);
     server.get("/api/v1/journal").send().await.expect(200);
     let reply = server.get("/api/v1/journal?q=needle").send().await;
@@ -346,8 +349,7 @@ async fn issues_are_seeded_into_an_index_that_is_made_anew_and_go_with_their_cre
     let issue = tracker.issue("Straße gesperrt", "Umleitung über Köln").await;
     tracker.comment(&issue, "needle").await;
     let crew = tracker.on.crew.clone();
-    std::fs::remove_dir_all(server.data().join("search")).unwrap();
-    let server = server.reopened().await;
+    let server = server.reopened_after(|data| std::fs::remove_dir_all(data.join("search")).unwrap()).await;
     let titles = async |q: &str| {
         let path = format!("/api/v1/issues/search?q={}", encoded(q));
         server.get(path).send().await.expect(200).as_array().unwrap().len()

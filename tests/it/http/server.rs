@@ -221,7 +221,8 @@ impl Server {
         self.reopened_after(|_| {}).await
     }
 
-    async fn reopened_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
+    /// Drains it, lets somebody at its data directory, which is nobody's then, and opens it again.
+    pub(crate) async fn reopened_after(self, meanwhile: impl FnOnce(&Path)) -> Self {
         self.app.drain().await;
         let Self { service, app, workspace, owner, token, data, options, wire } = self;
         let listened = wire.is_some();
