@@ -44,7 +44,7 @@ impl Workspace {
                     _ => {
                         unfolding.close(found, status, comment.clone(), context.actor);
                         let held = found.request.held.iter().filter(|_| *approved);
-                        held.for_each(|held| unfolding.release(held));
+                        held.for_each(|held| unfolding.release(found, held));
                         unfolding.conclude_asked(found);
                     }
                 }
@@ -104,10 +104,13 @@ impl Workspace {
         open.find(|asked| asked.request.task_id.as_ref() == Some(task)).cloned()
     }
 
-    /// Whether there is still something to be done for a mission; without one there always is.
-    fn is_open(&self, mission: Option<&MissionId>) -> bool {
-        let found = mission.map(|mission| self.undertaking(mission));
-        found.is_none_or(|found| found.is_some_and(|found| found.phase != Phase::Ended))
+    /// Whether what a question holds may still be done: there is no mission to it, or that is not over, or was
+    /// over when the question came up.
+    fn is_open(&self, asked: &Approval) -> bool {
+        let found = asked.request.mission_id.as_ref().map(|mission| self.undertaking(mission));
+        found.is_none_or(|found| {
+            found.is_some_and(|found| found.phase != Phase::Ended || asked.born > found.entered)
+        })
     }
 
     /// Whether somebody has yet to say whether an agent may hand on work of an issue.
@@ -164,7 +167,7 @@ impl Unfolding<'_> {
     }
 
     /// Somebody has said yes. What is gone meanwhile, or was freed by hand, stays as it is.
-    fn release(&mut self, held: &Held) {
+    fn release(&mut self, asked: &Approval, held: &Held) {
         match held {
             // The question itself holds it.
             Held::Mission { .. } | Held::Issue { .. } => {}
@@ -183,7 +186,7 @@ impl Unfolding<'_> {
             }
             Held::Assignment { assignment_id, assignment } => {
                 let is_there = self.state.roster.live_agent(assignment.assigned_to.as_str()).is_some();
-                if is_there && self.state.is_open(assignment.mission_id.as_ref()) {
+                if is_there && self.state.is_open(asked) {
                     let facts = (**assignment).clone();
                     self.issue_handed_on(&facts);
                     self.assign_as(assignment_id.clone(), facts, AssignmentStatus::Pending);
@@ -229,7 +232,10 @@ impl Unfolding<'_> {
         let is_gone = |agent: &AgentId| self.state.roster.live_agent(agent.as_str()).is_none();
         let is_idle = |asked: &&Arc<Approval>| {
             let request = &asked.request;
-            request.crew_id.as_ref() == Some(crew)
+            // It may have moved to another crew meanwhile.
+            let lives_on = matches!(request.held, Some(Held::Mission { .. } | Held::Issue { .. }))
+                && request.mission_id.as_ref().is_some_and(|id| self.state.undertaking(id).is_some());
+            (request.crew_id.as_ref() == Some(crew) && !lives_on)
                 || request.mission_id.as_ref().is_some_and(|id| self.state.undertaking(id).is_none())
                 || match &request.held {
                     Some(Held::Assignment { assignment, .. }) => is_gone(&assignment.assigned_to),
@@ -302,7 +308,7 @@ impl Unfolding<'_> {
         let own = self.state.pending_approvals(mission);
         let is_idle = |found: &&Arc<Approval>| match (&found.request.task_id, &found.request.held) {
             (Some(task), _) => !held(task),
-            (None, Some(Held::Assignment { .. })) => !self.state.is_open(Some(mission)),
+            (None, Some(Held::Assignment { .. })) => !self.state.is_open(found),
             (None, _) => self.state.undertaking(mission).is_none(),
         };
         let idle = own.filter(is_idle);

@@ -153,11 +153,13 @@ impl Unfolding<'_> {
         self.add(Draft::public(found.id.as_str(), ended, face));
     }
 
-    /// Nobody has to answer for a mission that is over.
+    /// Nobody has to answer for a mission that is over, but to who is still at work there.
     pub(crate) fn withdraw_idle_escalations(&mut self, mission: &MissionId) {
         if self.state.undertaking(mission).is_none_or(|found| found.phase == Phase::Ended) {
+            let live = self.state.work.live_of_mission(mission);
+            let listening: BTreeSet<AgentId> = live.map(|found| found.facts.assigned_to.clone()).collect();
             self.withdraw_escalations("the mission is over", |asked| {
-                asked.mission_id.as_ref() == Some(mission)
+                asked.mission_id.as_ref() == Some(mission) && !listening.contains(&asked.agent_id)
             });
         }
     }

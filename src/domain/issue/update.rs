@@ -191,6 +191,9 @@ impl Unfolding<'_> {
         let is_over = moved.is_some_and(|moved| after == Some(Phase::Ended) || moved.is_back());
         if has_left || is_over {
             self.stop_work_on_issue(id);
+        } else if moved.is_some() && after == Some(Phase::Waiting) {
+            // An agent may have left it while it was at it, and somebody else moves it on.
+            self.keep_only_wanted_work(id);
         }
     }
 

@@ -141,6 +141,7 @@ impl Unfolding<'_> {
         match report.answer.verdict {
             Some(Verdict::Complete) if tasks.is_empty() => {
                 self.move_mission(mission, Status::Completed, Reason::ReviewPassed, |_| {});
+                self.keep_only_wanted_work(mission);
             }
             Some(Verdict::SendBack) | None if !tasks.is_empty() => {
                 let mut trial = Unfolding::of(&self.state, self.context);

@@ -140,6 +140,9 @@ impl Unfolding<'_> {
         });
         let Some(found) = self.state.undertaking(mission).cloned() else { return };
         let Some(task) = found.tasks.get(task) else { return };
+        if found.phase != Phase::Working {
+            return; // Nothing of it is to be tried again.
+        }
         if allows_attempts(task) {
             if has_attempts_left(task) {
                 self.begin_again(mission, task, TaskStatus::Pending, Reason::Retry);

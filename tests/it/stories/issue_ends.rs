@@ -1,6 +1,5 @@
 //! When agents' work on an issue is over, and what of it counts (`issues.md` 12, 13).
 
-use serde_json::json;
 use taffrail_domain::approval::{ApprovalCommand, ApprovalStatus};
 use taffrail_domain::checkpoint::CheckpointCommand;
 use taffrail_domain::escalation::{EscalationCommand, EscalationStatus, EscalationType, Question};
@@ -16,20 +15,20 @@ use taffrail_domain::{Actor, ApprovalId, Entry, Event, Json, MissionId, Time};
 use super::desk::{detail, line, named, refused, to};
 use super::issue_execution::{at_rest, delegate, lapse, led, underway};
 use super::kit::{CREW, LEAD, OTHER_CREW, OTHER_LEAD, WORKER, member};
-use super::play::{Held, Play, answering, done, failed};
+use super::play::{Held, Play, done, failed};
 
 const OVER: (&str, &str) = ("assignment.mission_over", "the mission or issue is over");
 
-fn agent(id: &str) -> Actor {
+pub(super) fn agent(id: &str) -> Actor {
     Actor::Agent(id.into())
 }
 
-fn says(play: &mut Play, by: &Actor, issue: &MissionId, called: &str) -> Vec<Entry> {
+pub(super) fn says(play: &mut Play, by: &Actor, issue: &MissionId, called: &str) -> Vec<Entry> {
     let draft = CommentDraft { body: Some(format!("[@x](crewship:agent/{called}) please")) };
     play.wish(by, IssueCommand::Comment { issue: named(issue), draft }).expect("granted")
 }
 
-fn state_of(made: &[Entry]) -> MentionState {
+pub(super) fn state_of(made: &[Entry]) -> MentionState {
     let mut states = made.iter().filter_map(|entry| match &entry.event {
         Some(Event::Issue(IssueEvent::Mentioned(mentioned))) => Some(mentioned.dispatch_state),
         _ => None,
@@ -37,7 +36,7 @@ fn state_of(made: &[Entry]) -> MentionState {
     states.next().expect("called")
 }
 
-fn set_policy(play: &mut Play, level: &str) {
+pub(super) fn set_policy(play: &mut Play, level: &str) {
     let draft = PolicyDraft {
         autonomy_level: Some(level.into()),
         reason: Some("a story".into()),
@@ -54,19 +53,19 @@ fn connect(play: &mut Play) {
     }));
 }
 
-fn sole_approval(play: &Play) -> ApprovalId {
+pub(super) fn sole_approval(play: &Play) -> ApprovalId {
     let ids: Vec<_> = play.world.state.approvals.all.keys().cloned().collect();
     assert_eq!(ids.len(), 1);
     ids[0].clone()
 }
 
-fn decide(play: &mut Play, approved: bool) {
+pub(super) fn decide(play: &mut Play, approved: bool) {
     let decide = ApprovalCommand::Decide { approval: sole_approval(play), approved, comment: None };
     play.wish(&member(Role::Admin), decide).expect("granted");
     play.engine();
 }
 
-fn escalate(play: &mut Play, issue: &MissionId, by: &str) {
+pub(super) fn escalate(play: &mut Play, issue: &MissionId, by: &str) {
     let question = Question {
         crew: CREW.into(),
         agent: by.into(),
@@ -79,12 +78,12 @@ fn escalate(play: &mut Play, issue: &MissionId, by: &str) {
     play.wish(&agent(by), EscalationCommand::Raise(question.into())).expect("granted");
 }
 
-fn open_escalations(play: &Play) -> usize {
+pub(super) fn open_escalations(play: &Play) -> usize {
     let all = play.world.state.escalations.all.values();
     all.filter(|found| found.status() == EscalationStatus::Pending).count()
 }
 
-fn by_agent(play: &mut Play, by: &str, issue: &MissionId, status: &str) -> Vec<Entry> {
+pub(super) fn by_agent(play: &mut Play, by: &str, issue: &MissionId, status: &str) -> Vec<Entry> {
     let patch = IssuePatch { status: Some(status.into()), ..IssuePatch::default() };
     let command = IssueCommand::AgentUpdate { issue: named(issue), patch: patch.into(), comment: None };
     play.wish(&agent(by), command).expect("granted")
@@ -369,77 +368,6 @@ fn what_agents_of_a_deleted_crew_were_at_for_another_one_has_failed_there() {
     play.wish(&member(Role::Owner), delete).expect("granted");
     assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
     assert_eq!(play.said(&issue)[1..], [told]);
-    at_rest(&play);
-}
-
-#[test]
-fn an_agent_that_moves_its_own_issue_still_brings_its_result() {
-    for (status, messages) in [("REVIEW", 1), ("DONE", 0)] {
-        let (mut play, issue, held) = underway();
-        by_agent(&mut play, WORKER, &issue, status);
-        assert_eq!(play.assignment(&held).status, AssignmentStatus::Running);
-        assert_eq!(play.messages().len(), messages, "{status}");
-        play.report(&held, done()).expect("heard");
-        assert!(!play.assignment(&held).reported_late);
-        assert_eq!(play.assignment(&held).status, AssignmentStatus::Completed);
-        let task = play.sole_task(&issue);
-        assert_eq!((task.status, task.result_summary.as_deref()), (TaskStatus::Completed, Some("done")));
-        assert_eq!(play.said(&issue), ["**worker completed their work**\n\ndone"]);
-        assert_eq!(play.status(&issue).as_str(), status);
-        assert_eq!(play.messages().len(), messages, "told once");
-        at_rest(&play);
-    }
-    // What it gives back is begun anew, and another one's work is not its own.
-    let (mut play, issue, held) = underway();
-    by_agent(&mut play, WORKER, &issue, "TODO");
-    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
-    at_rest(&play);
-    let (mut play, issue, held) = underway();
-    by_agent(&mut play, LEAD, &issue, "REVIEW");
-    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
-    assert_eq!(play.sole_task(&issue).status, TaskStatus::Pending);
-    assert_eq!(play.messages().len(), 1, "no person did it");
-    at_rest(&play);
-}
-
-#[test]
-fn all_an_agent_is_at_when_it_moves_the_issue_goes_on_whatever_ends_first() {
-    for status in ["REVIEW", "DONE"] {
-        let (mut play, issue, planning) = led();
-        let plan = json!({ "tasks": [
-            { "title": "a", "task_order": 1, "assigned_to": "worker" },
-            { "title": "b", "task_order": 2, "assigned_to": "worker" },
-        ] });
-        play.report(&planning, answering(plan)).expect("heard");
-        let (one, other) = (play.claim_of(WORKER), play.claim_of(WORKER));
-        by_agent(&mut play, WORKER, &issue, status);
-        says(&mut play, &member(Role::Manager), &issue, LEAD);
-        for held in [one, other] {
-            assert_eq!(play.assignment(&held).status, AssignmentStatus::Running, "{status}");
-            play.report(&held, done()).expect("heard");
-            assert_eq!(play.assignment(&held).status, AssignmentStatus::Completed, "{status}");
-            assert!(!play.assignment(&held).reported_late);
-        }
-        assert_eq!(play.status(&issue).as_str(), status);
-        let called = play.claim_of(LEAD);
-        play.report(&called, done()).expect("heard");
-        at_rest(&play);
-    }
-    // Once a person says where it is, that holds.
-    let (mut play, issue, held) = underway();
-    by_agent(&mut play, WORKER, &issue, "REVIEW");
-    play.patch(&issue, to("DONE"));
-    assert_eq!(play.assignment(&held).status, AssignmentStatus::Cancelled);
-    at_rest(&play);
-}
-
-#[test]
-fn a_lead_that_moves_the_issue_it_was_to_plan_still_says_what_it_did() {
-    let (mut play, issue, planning) = led();
-    by_agent(&mut play, LEAD, &issue, "REVIEW");
-    play.report(&planning, done()).expect("heard");
-    assert_eq!(play.said(&issue), ["**lead completed their work**\n\ndone"]);
-    assert_eq!(play.status(&issue), IssueStatus::Review);
     at_rest(&play);
 }
 

@@ -31,3 +31,4 @@ mod settings;
 mod tasks;
 pub(crate) mod tracker;
 mod wishes;
+mod work_left;
