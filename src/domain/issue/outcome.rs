@@ -1,15 +1,13 @@
 //! What comes back from agents that work on an issue: moves, comments and lines of activity
 //! (`issues.md` 12.3).
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::{Action, Cause, Issue, IssueChanges, IssueStatus, IssueUpdated, Party};
 use crate::mission::Status;
 use crate::undertaking::Phase;
 use crate::unfolding::Unfolding;
-use crate::work::{Assignment, AssignmentFacts, AssignmentStatus, Handoff, Purpose, Report, RunStatus};
+use crate::work::{AssignmentFacts, Handoff, Purpose, Report, RunStatus};
 use crate::{Actor, AgentId, Draft, Face, MissionId, Severity, Text};
 
 /// How much of an answer without a hand-off a comment shows.
@@ -159,48 +157,6 @@ impl Unfolding<'_> {
         let slug = self.state.roster.agents.get(&facts.assigned_to).map(|agent| agent.facts.slug.clone());
         let line = format!("{from} assigned to {to} (@{})", slug.unwrap_or_default());
         self.note_issue(&issue, &Action::HandedOn(line.into()), &Actor::Agent(by));
-    }
-
-    /// An issue whose LEAD handed its work on instead of planning tasks is over when the last of it is.
-    pub(crate) fn conclude_delegated(&mut self, id: &MissionId) {
-        let is_led = |issue: &&Arc<Issue>| issue.phase == Phase::Working && issue.tasks.is_empty();
-        let Some(issue) = self.state.issues.all.get(id).filter(is_led).cloned() else { return };
-        if self.state.is_asked_about_delegation(id) {
-            return;
-        }
-        let own = self.state.work.of_mission(id).filter(|found| {
-            found.born > issue.entered
-                && matches!(found.facts.purpose, Purpose::Planning | Purpose::Delegation)
-        });
-        let statuses: Vec<AssignmentStatus> = own.map(|found| found.status).collect();
-        if statuses.is_empty() || statuses.iter().any(|status| status.is_live()) {
-            return;
-        }
-        let failed = statuses.iter().all(|status| {
-            matches!(
-                status,
-                AssignmentStatus::Failed | AssignmentStatus::Timeout | AssignmentStatus::Cancelled
-            )
-        });
-        self.conclude_issue(id, if failed { Status::Failed } else { Status::Review });
-    }
-
-    /// Whether something of an issue is still with others than its LEAD, or will be once somebody has said
-    /// yes.
-    pub(crate) fn has_delegated(&self, id: &MissionId) -> bool {
-        let is_delegation = |found: &Arc<Assignment>| found.facts.purpose == Purpose::Delegation;
-        self.state.issues.all.contains_key(id)
-            && (self.state.work.live_of_mission(id).any(is_delegation)
-                || self.state.is_asked_about_delegation(id))
-    }
-
-    /// Whether something of an issue was with others since it began.
-    pub(crate) fn has_handed_on(&self, id: &MissionId) -> bool {
-        let Some(issue) = self.state.issues.all.get(id) else { return false };
-        self.state
-            .work
-            .of_mission(id)
-            .any(|found| found.facts.purpose == Purpose::Delegation && found.born > issue.entered)
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::{
-    Answer, AssignmentFacts, AssignmentStatus, Evaluation, Purpose, Report, RunStatus, TaskPlan, TaskRef,
-    Verdict,
+    Answer, Assignment, AssignmentFacts, AssignmentStatus, Evaluation, Purpose, Report, RunStatus, TaskPlan,
+    TaskRef, Verdict,
 };
 use crate::mission::{MissionUpdated, Reason, Status, Task, TaskCreated, TaskUpdated, birth_status};
 use crate::roster::AgentStatus;
@@ -102,7 +102,7 @@ impl Unfolding<'_> {
             return self.planning_failed(mission, &why);
         }
         let is_empty = self.state.undertaking(mission).is_some_and(|found| found.tasks.is_empty());
-        // An issue that its LEAD handed on is over when those it was handed to are done.
+        // What its LEAD handed on is over when those it was handed to are done.
         if is_empty && !self.has_delegated(mission) {
             self.tell_issue_of_leads_work(mission, report);
             self.move_mission(mission, Status::Review, Reason::Planned, |_| {});
@@ -127,6 +127,50 @@ impl Unfolding<'_> {
             moved.error_message = message
         });
         self.keep_only_wanted_work(mission);
+    }
+
+    /// What a LEAD handed on instead of planning tasks is over when the last of it is (`missions.md` 9.8).
+    pub(crate) fn conclude_delegated(&mut self, mission: &MissionId) {
+        let is_led = |found: &&Undertaking| found.phase == Phase::Working && found.tasks.is_empty();
+        let Some(found) = self.state.undertaking(mission).filter(is_led) else { return };
+        if self.state.is_asked_about_delegation(mission) {
+            return;
+        }
+        let own = self.state.work.of_mission(mission).filter(|own| {
+            own.born > found.entered && matches!(own.facts.purpose, Purpose::Planning | Purpose::Delegation)
+        });
+        let own: Vec<_> = own.map(|own| (own.facts.purpose, own.status)).collect();
+        let is_planned = own.iter().any(|(purpose, _)| *purpose == Purpose::Planning);
+        if !is_planned || own.iter().any(|(_, status)| status.is_live()) {
+            return;
+        }
+        let failed = own.iter().all(|(_, status)| {
+            matches!(
+                status,
+                AssignmentStatus::Failed | AssignmentStatus::Timeout | AssignmentStatus::Cancelled
+            )
+        });
+        let (to, reason) = match failed {
+            true => (Status::Failed, Reason::PlanningFailed),
+            false => (Status::Review, Reason::Planned),
+        };
+        self.move_mission(mission, to, reason, |_| {});
+        self.keep_only_wanted_work(mission);
+    }
+
+    /// Whether something of a mission is still with others than its LEAD, or will be once somebody has said
+    /// yes.
+    fn has_delegated(&self, mission: &MissionId) -> bool {
+        let is_delegation = |found: &Arc<Assignment>| found.facts.purpose == Purpose::Delegation;
+        self.state.work.live_of_mission(mission).any(is_delegation)
+            || self.state.is_asked_about_delegation(mission)
+    }
+
+    /// Whether something of a mission was with others since it began.
+    fn has_handed_on(&self, mission: &MissionId) -> bool {
+        let Some(found) = self.state.undertaking(mission) else { return false };
+        let mut own = self.state.work.of_mission(mission);
+        own.any(|own| own.facts.purpose == Purpose::Delegation && own.born > found.entered)
     }
 
     /// The LEAD has looked at the results. What it says that cannot be done leaves the mission to a person.

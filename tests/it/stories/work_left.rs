@@ -4,7 +4,7 @@ use serde_json::json;
 use taffrail_domain::MissionId;
 use taffrail_domain::approval::ApprovalStatus;
 use taffrail_domain::issue::{IssueCommand, IssueStatus, MentionState};
-use taffrail_domain::mission::{TaskDraft, TaskStatus};
+use taffrail_domain::mission::{Status, TaskDraft, TaskStatus};
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::tracker::{TrackerCommand, TriageRuleDraft};
 use taffrail_domain::work::AssignmentStatus;
@@ -146,6 +146,43 @@ fn a_mission_that_its_lead_finds_complete_leaves_nothing_behind() {
     play.report(&review, answering(json!({ "verdict": "complete" }))).expect("heard");
     assert_eq!(play.world.state.work.live().count(), 0);
     assert_eq!((open_escalations(&play), approval(&play)), (0, ApprovalStatus::Cancelled));
+}
+
+#[test]
+fn a_mission_that_its_lead_hands_on_waits_for_all_of_it() {
+    for report in [done(), failed()] {
+        let mut play = Play::begin();
+        play.without_worker.clear();
+        play.start();
+        let planning = play.claim().expect("the LEAD is asked");
+        delegate(&mut play, &mission(), WORKER, "Look").expect("granted");
+        play.report(&planning, done()).expect("heard");
+        assert_eq!(play.mission().status, Status::InProgress, "not all of it is done");
+        let handed_on = play.claim_of(WORKER);
+        play.report(&handed_on, report).expect("heard");
+        assert_eq!(play.mission().status, Status::Review, "not all of it has failed");
+    }
+    let mut play = Play::begin();
+    play.without_worker.clear();
+    play.start();
+    let planning = play.claim().expect("the LEAD is asked");
+    delegate(&mut play, &mission(), WORKER, "Look").expect("granted");
+    play.report(&planning, failed()).expect("heard");
+    assert_eq!(play.mission().status, Status::InProgress, "somebody is still at it");
+    let handed_on = play.claim_of(WORKER);
+    play.report(&handed_on, failed()).expect("heard");
+    assert_eq!(play.mission().status, Status::Failed, "all of it has failed");
+    assert_eq!(play.world.state.work.live().count(), 0);
+}
+
+#[test]
+fn a_mission_that_nobody_has_planned_is_not_over_with_what_was_handed_on() {
+    let mut play = Play::begin();
+    play.start();
+    delegate(&mut play, &mission(), WORKER, "Look").expect("granted");
+    let handed_on = play.claim_of(WORKER);
+    play.report(&handed_on, done()).expect("heard");
+    assert_eq!(play.mission().status, Status::InProgress);
 }
 
 #[test]
