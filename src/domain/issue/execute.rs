@@ -197,7 +197,6 @@ impl Unfolding<'_> {
         let skipped = (TaskStatus::Skipped, Reason::IssueStopped, "issue stopped");
         self.stop_tasks(&issue.id, skipped, |task| !task.status.is_terminal());
         self.cancel_work_of(&issue.id, "the issue was stopped");
-        self.withdraw_idle_escalations(&issue.id);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::json;
 use taffrail_domain::checkpoint::{CheckpointCommand, CheckpointDraft};
+use taffrail_domain::escalation::{EscalationCommand, EscalationType, Question};
 use taffrail_domain::issue::{
     AttachedFile, BulkDraft, CommentDraft, Detached, ImportedComment, ImportedIssue, Issue, IssueCommand,
     IssueDraft, IssueEvent, IssuePatch, IssueStatus, Issues, IssuesDetached, Place, RelationDraft,
@@ -15,7 +16,7 @@ use taffrail_domain::mission::TaskStatus;
 use taffrail_domain::roster::{CrewPatch, Role, RosterCommand};
 use taffrail_domain::undertaking::Phase;
 use taffrail_domain::work::{Assignment, Delegation, Purpose, Report, WorkCommand};
-use taffrail_domain::{Actor, Command, Draft, Entry, Event, MissionId, Offset, Text, Time};
+use taffrail_domain::{Actor, Command, Draft, Entry, Event, Json, MissionId, Offset, Text, Time};
 use taffrail_projections::{WorkspaceWorld, World};
 
 use crate::stories::desk::{named, stored_and_read};
@@ -66,6 +67,7 @@ enum Wish {
     Report(Index, u8),
     Lapse(Index),
     Delegate(Index),
+    Ask(Index),
     Wait(u64),
 }
 
@@ -129,6 +131,7 @@ fn any_wishes() -> impl Strategy<Value = Vec<Wish>> {
         8 => (i(), any::<u8>()).prop_map(|(held, how)| Wish::Report(held, how)),
         2 => i().prop_map(Wish::Lapse),
         2 => i().prop_map(Wish::Delegate),
+        3 => i().prop_map(Wish::Ask),
         3 => prop_oneof![Just(1_000u64), Just(60_000), Just(2 * 60 * 60 * 1_000)].prop_map(Wish::Wait),
     ];
     prop::collection::vec(wish, 0..80)
@@ -368,6 +371,18 @@ impl History {
                 };
                 Some((Actor::Agent(LEAD.into()), WorkCommand::Delegate(wish.into()).into()))
             }
+            Wish::Ask(issue) => {
+                let question = Question {
+                    crew: CREW.into(),
+                    agent: WORKER.into(),
+                    chat: self.issue(*issue)?.as_str().into(),
+                    reason: "Which one?".into(),
+                    context: None,
+                    escalation_type: EscalationType::Text,
+                    metadata: Json::default(),
+                };
+                Some((agent, EscalationCommand::Raise(question.into()).into()))
+            }
             Wish::Detach(_) | Wish::Claim | Wish::Report(..) | Wish::Lapse(_) | Wish::Wait(_) => None,
         }
     }
@@ -600,6 +615,16 @@ fn issues_make_sense(play: &Play) -> Checked {
     }
     for link in issues.relations.values() {
         prop_assert!(issues.all.contains_key(&link.source) && issues.all.contains_key(&link.target));
+    }
+    for (_, id) in &state.escalations.open {
+        let asked = &state.escalations.all[id];
+        let Some(of) = asked.asked.mission_id.as_ref() else { continue };
+        let issue = issues.all.get(of);
+        prop_assert!(issue.is_some(), "a question about what is gone: {:?}", asked);
+        let is_over = issue.is_some_and(|found| found.phase == Phase::Ended && found.entered > asked.born);
+        let is_at_work =
+            state.work.live_of_mission(of).any(|found| found.facts.assigned_to == asked.asked.agent_id);
+        prop_assert!(!is_over || is_at_work, "nobody waits for an answer: {:?}", asked);
     }
     for found in state.work.live() {
         let of = found.facts.mission_id.as_ref();

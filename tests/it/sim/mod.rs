@@ -184,11 +184,14 @@ impl Sim {
             task: "Look at this".into(),
             crew: crew(),
             chat,
-            mission: None,
+            mission: self.random.random_bool(0.5).then(mission),
             actor: None,
             is_question: self.random.random_bool(0.5),
         };
-        self.play.wish(&Actor::Orchestrator, WorkCommand::Delegate(delegation.into())).expect("granted");
+        // Refused where the mission is over.
+        let is_of_mission = delegation.mission.is_some();
+        let made = self.play.wish(&Actor::Orchestrator, WorkCommand::Delegate(delegation.into()));
+        assert!(made.is_ok() || is_of_mission && self.play.mission().status.is_terminal(), "{made:?}");
     }
 
     /// Agents ask people, who answer, or do not.
@@ -285,7 +288,10 @@ impl Sim {
                 }
                 Purpose::Planning => found.status == Status::InProgress,
                 Purpose::Review => found.status == Status::Review,
-                Purpose::Delegation | Purpose::Query | Purpose::Chat | Purpose::Mention => true,
+                Purpose::Delegation | Purpose::Query | Purpose::Mention => {
+                    assignment.facts.mission_id.is_none() || !found.status.is_terminal()
+                }
+                Purpose::Chat => true,
             };
             assert!(is_wanted, "nobody wants {assignment:?} in {found:#?}");
         }
