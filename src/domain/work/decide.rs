@@ -121,7 +121,7 @@ impl Unfolding<'_> {
         let face = self.state.ended_face(&assignment, &ended, self.context.now);
         self.add(Draft::public(id.as_str(), ended, face));
         assignment.facts.crew_id.iter().for_each(|crew| self.fill_places(crew));
-        // Where it was the last thing under way, nobody waits for an answer any more.
+        // Where its mission is over, its agent may have waited for an answer with it alone.
         assignment.facts.mission_id.iter().for_each(|mission| self.withdraw_idle_escalations(mission));
     }
 

@@ -140,8 +140,9 @@ impl Unfolding<'_> {
             own.born > found.entered && matches!(own.facts.purpose, Purpose::Planning | Purpose::Delegation)
         });
         let own: Vec<_> = own.map(|own| (own.facts.purpose, own.status)).collect();
-        let is_planned = own.iter().any(|(purpose, _)| *purpose == Purpose::Planning);
-        if !is_planned || own.iter().any(|(_, status)| status.is_live()) {
+        // One that its LEAD was never asked about has its tasks still to come.
+        let was_asked = own.iter().any(|(purpose, _)| *purpose == Purpose::Planning);
+        if !was_asked || own.iter().any(|(_, status)| status.is_live()) {
             return;
         }
         let failed = own.iter().all(|(_, status)| {

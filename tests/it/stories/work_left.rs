@@ -1,4 +1,4 @@
-//! What goes on, and what ends, when somebody moves an issue or a mission that agents are still at.
+//! What goes on, and what ends, where an issue or a mission moves or ends while agents are still at it.
 
 use serde_json::json;
 use taffrail_domain::MissionId;
