@@ -324,6 +324,11 @@ impl Unfolding<'_> {
     }
 
     fn close(&mut self, approval: &Approval, status: ApprovalStatus, comment: Option<Text>, actor: &Actor) {
+        // What followed from another one may have closed it.
+        let now = self.state.approvals.all.get(&approval.id);
+        if now.is_none_or(|now| now.status != ApprovalStatus::Pending) {
+            return;
+        }
         let (entry_type, severity) = match status {
             ApprovalStatus::Approved => ("approval.granted", Severity::Notice),
             ApprovalStatus::Denied => ("approval.denied", Severity::Notice),

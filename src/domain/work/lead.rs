@@ -133,7 +133,10 @@ impl Unfolding<'_> {
     pub(crate) fn conclude_delegated(&mut self, mission: &MissionId) {
         let is_led = |found: &&Undertaking| found.phase == Phase::Working && found.tasks.is_empty();
         let Some(found) = self.state.undertaking(mission).filter(is_led) else { return };
-        if self.state.is_asked_about_delegation(mission) {
+        // Nor where its LEAD, whose worker went away over the plan, is to be asked again.
+        if self.state.is_asked_about_delegation(mission)
+            || self.state.lead_to_ask(found, Purpose::Planning).is_some()
+        {
             return;
         }
         let own = self.state.work.of_mission(mission).filter(|own| {

@@ -1,13 +1,13 @@
 //! What goes on, and what ends, where an issue or a mission moves or ends while agents are still at it.
 
 use serde_json::json;
-use taffrail_domain::MissionId;
 use taffrail_domain::approval::ApprovalStatus;
 use taffrail_domain::issue::{IssueCommand, IssueStatus, MentionState};
 use taffrail_domain::mission::{Status, TaskDraft, TaskStatus};
 use taffrail_domain::roster::{Role, RosterCommand};
 use taffrail_domain::tracker::{TrackerCommand, TriageRuleDraft};
-use taffrail_domain::work::AssignmentStatus;
+use taffrail_domain::work::{AssignmentStatus, WorkCommand};
+use taffrail_domain::{Actor, MissionId};
 
 use super::desk::{given_to, titled, to};
 use super::issue_ends::{
@@ -173,6 +173,25 @@ fn a_mission_that_its_lead_hands_on_waits_for_all_of_it() {
     play.report(&handed_on, failed()).expect("heard");
     assert_eq!(play.mission().status, Status::Failed, "all of it has failed");
     assert_eq!(play.world.state.work.live().count(), 0);
+}
+
+#[test]
+fn a_mission_whose_lead_is_to_be_asked_again_is_not_over() {
+    let mut play = Play::begin();
+    play.without_worker.clear();
+    play.start();
+    let (assignment, fence) = play.claim().expect("the LEAD is asked");
+    delegate(&mut play, &mission(), WORKER, "Look").expect("granted");
+    play.without_worker.insert(LEAD.into());
+    play.wish(&Actor::Orchestrator, WorkCommand::HandBack { assignment, fence }).expect("granted");
+    let handed_on = play.claim_of(WORKER);
+    play.report(&handed_on, failed()).expect("heard");
+    assert_eq!(play.mission().status, Status::InProgress);
+    play.without_worker.clear();
+    play.engine();
+    let again = play.claim_of(LEAD);
+    play.report(&again, done()).expect("heard");
+    assert_eq!(play.mission().status, Status::Review);
 }
 
 #[test]
